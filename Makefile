@@ -1,0 +1,65 @@
+# `make` lists the verbs. Set-up happens once, when a verb needs it.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+AS_OF := $(shell cat seeds/sample/as_of)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup night test lint format dev sql docs lock clean
+
+help: ## list the verbs
+	@echo "make night   run the night on the sample, and leave CSV files in exports/latest"
+	@echo "make test    pass the tests"
+	@echo "make lint    check the style of Python and SQL"
+	@echo "make dev     open Dagster in a browser: the graph, the schedule, the sensor"
+	@echo "make sql     query what was published; Q=\"select ...\" for one query"
+	@echo "make docs    write the dbt documentation to dbt_project/target/index.html"
+	@echo "make setup   set up what is missing (every verb does)"
+	@echo "make lock    pin the newest allowed versions in requirements.lock"
+	@echo "make clean   remove what the verbs made, but for the environment"
+
+setup: $(VENV)/.ready ## virtual environment, locked dependencies, compiled bytecode, dbt manifest
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	  { echo "Python 3.11 is needed, and was not found: install it, or name it with make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "setting up $(VENV) (once, a few minutes)"
+	@"$(PYTHON)" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib orchestration || true
+	@$(BIN)/python -c 'from orchestration.models import prepare_manifest; prepare_manifest()'
+	@touch $@
+
+night: setup ## the night on the sample; rejected rows are shown and are no failure
+	@$(BIN)/warehouse night --as-of $(AS_OF) || { code=$$?; test $$code -eq 3 || exit $$code; $(BIN)/warehouse rejects; }
+
+test: setup
+	@$(BIN)/python -m pytest -q
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/sqlfluff lint dbt_project/models --disable-progress-bar
+
+format: setup
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+dev: setup
+	@mkdir -p .warehouse/dagster && cp orchestration/dagster.yaml .warehouse/dagster/
+	@DAGSTER_HOME=$(CURDIR)/.warehouse/dagster $(BIN)/dagster dev -m orchestration.definitions
+
+sql: setup
+	@$(BIN)/warehouse sql $(if $(Q),"$(Q)")
+
+docs: setup
+	@$(BIN)/python -m orchestration.models
+
+lock: setup
+	@$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-strip-extras \
+	  --no-header --extra dev --python-version 3.11 pyproject.toml -o requirements.lock
+
+clean:
+	@rm -rf .warehouse dbt_project/target exports/sets exports/latest exports/[0-9]*-*

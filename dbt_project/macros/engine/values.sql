@@ -1,0 +1,48 @@
+{#- A value as JSON text: quoted and escaped. -#}
+{% macro json_text(expression) %}
+    {{- return(adapter.dispatch('json_text', 'warehouse')(expression)) -}}
+{% endmacro %}
+
+{% macro duckdb__json_text(expression) %}
+    {{- return('cast(to_json(' ~ expression ~ ') as varchar)') -}}
+{% endmacro %}
+
+
+{#- A UTC timestamp as ISO 8601 text with six decimals and Z. -#}
+{% macro instant_text(expression) %}
+    {{- return(adapter.dispatch('instant_text', 'warehouse')(expression)) -}}
+{% endmacro %}
+
+{% macro duckdb__instant_text(expression) %}
+    {{- return('strftime(' ~ expression ~ ", '%Y-%m-%dT%H:%M:%S.%fZ')") -}}
+{% endmacro %}
+
+
+{#- Whole microseconds since 1970 of a UTC timestamp. -#}
+{% macro microseconds_of(expression) %}
+    {{- return(adapter.dispatch('microseconds_of', 'warehouse')(expression)) -}}
+{% endmacro %}
+
+{% macro duckdb__microseconds_of(expression) %}
+    {{- return('epoch_us(' ~ expression ~ ')') -}}
+{% endmacro %}
+
+
+{#- A timestamp moved by milliseconds, a DECIMAL(18, 3) that may be negative. -#}
+{% macro moved_by_milliseconds(expression, milliseconds) %}
+    {{- return(adapter.dispatch('moved_by_milliseconds', 'warehouse')(expression, milliseconds)) -}}
+{% endmacro %}
+
+{% macro duckdb__moved_by_milliseconds(expression, milliseconds) %}
+    {{- return(expression ~ ' + to_microseconds(cast((' ~ milliseconds ~ ') * 1000 as bigint))') -}}
+{% endmacro %}
+
+
+{#- The elements of an array, in its order, as one text. -#}
+{% macro joined(array, separator) %}
+    {{- return(adapter.dispatch('joined', 'warehouse')(array, separator)) -}}
+{% endmacro %}
+
+{% macro duckdb__joined(array, separator) %}
+    {{- return('array_to_string(' ~ array ~ ", '" ~ separator ~ "')") -}}
+{% endmacro %}

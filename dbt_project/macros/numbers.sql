@@ -1,0 +1,40 @@
+{#-
+    numerator / denominator of whole numbers as a whole number, rounded half away from zero; exact,
+    which doubles are not. Neither is negative; a denominator of 0 gives null.
+-#}
+{% macro rounded_quotient(numerator, denominator) %}
+    {%- set doubled = '(2 * (' ~ numerator ~ ') + (' ~ denominator ~ '))' -%}
+    {%- set divisor = '(2 * nullif(' ~ denominator ~ ', 0))' -%}
+    cast(round(({{ doubled }} - {{ doubled }} % {{ divisor }}) / {{ divisor }}) as bigint)
+{%- endmacro %}
+
+
+{#- A share or an average of counts: 6 decimals. -#}
+{% macro ratio(numerator, denominator) %}
+    {%- set millionths = rounded_quotient('cast(' ~ numerator ~ ' as bigint) * 1000000', denominator) -%}
+    cast(cast({{ millionths }} as decimal(18, 0)) * cast(0.000001 as decimal(7, 6)) as decimal(18, 6))
+{%- endmacro %}
+
+
+{#- The average of DECIMAL(18, 3) milliseconds: 3 decimals. -#}
+{% macro average_milliseconds(expression) %}
+    {%- set thousandths = rounded_quotient(
+        'cast(sum(' ~ expression ~ ') * 1000 as bigint)', 'count(' ~ expression ~ ')'
+    ) -%}
+    {{ milliseconds(thousandths) }}
+{%- endmacro %}
+
+
+{#- Whole microseconds as DECIMAL(18, 3) milliseconds. -#}
+{% macro milliseconds(microseconds) -%}
+    cast(cast({{ microseconds }} as decimal(18, 0)) * cast(0.001 as decimal(4, 3)) as decimal(18, 3))
+{%- endmacro %}
+
+
+{#- An exact percentile, interpolated: 3 decimals. -#}
+{% macro percentile(expression, share) -%}
+    cast(
+        round(percentile_cont({{ share }}) within group (order by cast({{ expression }} as double)), 3)
+        as decimal(18, 3)
+    )
+{%- endmacro %}

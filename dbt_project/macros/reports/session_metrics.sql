@@ -1,0 +1,317 @@
+{#-
+    Session metrics over relations: LLM requests (already filtered where a filter applies), tool calls
+    and runs, who only stretch a session's duration, users and identities as of the night, windows.
+
+    Ratios and flags compare a session with all sessions of the same timeframe; the row of requests
+    without session stays outside.
+-#}
+{% macro session_metrics(requests, tool_calls, runs, users, identities, windows, timeframes) %}
+{%- set dimensions = [
+    ('cost', 'estimated_cost_usd'),
+    ('tokens', 'total_tokens'),
+    ('duration', 'duration_ms'),
+    ('requests', 'request_count'),
+] -%}
+with identified_requests as (
+
+    select
+        requests.client,
+        requests.session_id,
+        requests.agent_id,
+        requests.email,
+        requests.model,
+        requests.is_failed,
+        requests.input_tokens,
+        requests.cache_read_tokens,
+        requests.cache_write_5m_tokens,
+        requests.cache_write_1h_tokens,
+        requests.output_tokens,
+        requests.reported_cost_usd,
+        requests.counted_at,
+        requests.started_at,
+        requests.ended_at,
+        coalesce(
+            requests.user_id,
+            by_account.user_id,
+            by_email.user_id,
+            by_installation.user_id,
+            requests.account_uuid,
+            requests.email,
+            requests.installation_id
+        ) as user_id
+    from {{ requests }} as requests
+    left join {{ identities }} as by_account on requests.account_uuid = by_account.identity
+    left join {{ identities }} as by_email on lower(requests.email) = by_email.identity
+    left join {{ identities }} as by_installation
+        on requests.installation_id = by_installation.identity
+
+),
+
+requests_in_windows as (
+
+    {{ in_windows(
+        'identified_requests', 'counted_at',
+        ['client', 'coalesce(session_id, ' ~ unattributed() ~ ') as session_id', 'agent_id',
+         'user_id', 'email', 'model', 'is_failed', 'input_tokens', 'cache_read_tokens',
+         'cache_write_5m_tokens', 'cache_write_1h_tokens', 'output_tokens', 'reported_cost_usd',
+         'started_at', 'ended_at'],
+        windows, 'analytics', timeframes
+    ) }}
+
+),
+
+calls_in_windows as (
+
+    {{ in_windows(
+        tool_calls, 'counted_at',
+        ['client', 'coalesce(session_id, ' ~ unattributed() ~ ') as session_id', 'started_at',
+         'ended_at'],
+        windows, 'analytics', timeframes
+    ) }}
+
+),
+
+runs_in_windows as (
+
+    {{ in_windows(
+        runs, 'started_at',
+        ["'platform' as client", 'coalesce(session_id, ' ~ unattributed() ~ ') as session_id',
+         'started_at',
+         'coalesce(ended_at, ' ~ moved_by_milliseconds('started_at', 'latency_ms')
+         ~ ', started_at) as ended_at'],
+        windows, 'analytics', timeframes
+    ) }}
+
+),
+
+users_of_sessions as (
+
+    select
+        timeframe,
+        client,
+        session_id,
+        user_id
+    from requests_in_windows
+    where user_id is not null
+    group by timeframe, client, session_id, user_id
+    qualify
+        row_number() over (
+            partition by timeframe, client, session_id order by count(*) desc, user_id
+        ) = 1
+
+),
+
+agents_of_sessions as (
+
+    select
+        timeframe,
+        client,
+        session_id,
+        agent_id
+    from requests_in_windows
+    where agent_id is not null
+    group by timeframe, client, session_id, agent_id
+    qualify
+        row_number() over (
+            partition by timeframe, client, session_id order by count(*) desc, agent_id
+        ) = 1
+
+),
+
+requests_per_session as (
+
+    select
+        timeframe,
+        client,
+        session_id,
+        max(email) as email,
+        {{ joined('array_sort(array_agg(distinct model) filter (where model is not null))', ', ') }}
+            as models_used,
+
+        count(*) as request_count,
+        cast(count_if(is_failed) as bigint) as failed_requests,
+        cast(coalesce(sum(input_tokens), 0) as bigint) as uncached_input_tokens,
+        cast(coalesce(sum(cache_read_tokens), 0) as bigint) as cache_read_tokens,
+        cast(
+            coalesce(sum(cache_write_5m_tokens), 0) + coalesce(sum(cache_write_1h_tokens), 0)
+            as bigint
+        ) as cache_write_tokens,
+        cast(coalesce(sum(output_tokens), 0) as bigint) as output_tokens,
+        cast(sum(reported_cost_usd) as decimal(38, 12)) as reported_cost_usd
+
+    from requests_in_windows
+    group by timeframe, client, session_id
+
+),
+
+spans as (
+
+    select
+        timeframe,
+        client,
+        session_id,
+        started_at,
+        ended_at
+    from requests_in_windows
+
+    union all
+
+    select
+        timeframe,
+        client,
+        session_id,
+        started_at,
+        ended_at
+    from calls_in_windows
+
+    union all
+
+    select
+        timeframe,
+        client,
+        session_id,
+        started_at,
+        ended_at
+    from runs_in_windows
+
+),
+
+span_per_session as (
+
+    select
+        timeframe,
+        client,
+        session_id,
+
+        min(started_at) as started_at,
+        max(ended_at) as ended_at
+
+    from spans
+    group by timeframe, client, session_id
+
+),
+
+per_session as (
+
+    select
+        requests.timeframe,
+        requests.session_id,
+        requests.client,
+        users_of_sessions.user_id,
+        coalesce(nullif(users.email, ''), requests.email) as user_email,
+        agents_of_sessions.agent_id,
+        span.started_at,
+        span.ended_at,
+        requests.models_used,
+        true as has_timeline,
+        requests.session_id <> {{ unattributed() }} as is_in_baseline,
+
+        requests.request_count,
+        requests.failed_requests,
+        requests.uncached_input_tokens,
+        requests.cache_read_tokens,
+        requests.cache_write_tokens,
+        requests.output_tokens,
+        requests.uncached_input_tokens
+        + requests.cache_read_tokens
+        + requests.cache_write_tokens
+        + requests.output_tokens as total_tokens,
+        {{ milliseconds(
+            microseconds_of('span.ended_at') ~ ' - ' ~ microseconds_of('span.started_at')
+        ) }} as duration_ms,
+        cast(null as decimal(38, 12)) as estimated_cost_usd,
+        requests.reported_cost_usd
+    from requests_per_session as requests
+    inner join span_per_session as span
+        on
+            requests.timeframe = span.timeframe
+            and requests.client = span.client
+            and requests.session_id = span.session_id
+    left join users_of_sessions
+        on
+            requests.timeframe = users_of_sessions.timeframe
+            and requests.client = users_of_sessions.client
+            and requests.session_id = users_of_sessions.session_id
+    left join agents_of_sessions
+        on
+            requests.timeframe = agents_of_sessions.timeframe
+            and requests.client = agents_of_sessions.client
+            and requests.session_id = agents_of_sessions.session_id
+    left join {{ users }} as users on users_of_sessions.user_id = users.user_id
+
+),
+
+baseline as (
+
+    select
+        timeframe,
+
+        {% for name, column in dimensions -%}
+        count({{ column }}) as {{ name }}_sessions,
+        percentile_cont(0.5) within group (order by cast({{ column }} as double))
+            as median_{{ name }},
+        percentile_cont(0.95) within group (order by cast({{ column }} as double))
+            as p95_{{ name }}{{ '' if loop.last else ',' }}
+        {% endfor %}
+    from per_session
+    where is_in_baseline
+    group by timeframe
+
+),
+
+compared as (
+
+    select
+        per_session.timeframe,
+        windows.window_start_at,
+        windows.window_end_at,
+
+        per_session.session_id,
+        per_session.client,
+        per_session.user_id,
+        per_session.user_email,
+        per_session.agent_id,
+        per_session.started_at,
+        per_session.ended_at,
+        per_session.models_used,
+        per_session.has_timeline,
+
+        per_session.request_count,
+        per_session.failed_requests,
+        per_session.uncached_input_tokens,
+        per_session.cache_read_tokens,
+        per_session.cache_write_tokens,
+        per_session.output_tokens,
+        per_session.total_tokens,
+        per_session.duration_ms,
+        per_session.estimated_cost_usd,
+        per_session.reported_cost_usd,
+        {%- for name, column in dimensions %}
+        {%- set is_comparable = 'per_session.is_in_baseline and baseline.' ~ name
+            ~ '_sessions >= 2 and baseline.median_' ~ name ~ ' <> 0' %}
+        case
+            when {{ is_comparable }}
+                then cast(
+                    round(
+                        cast(per_session.{{ column }} as double) / nullif(baseline.median_{{ name }}, 0), 6
+                    ) as decimal(18, 6)
+                )
+        end as {{ name }}_ratio_to_median,
+        {%- endfor %}
+        {%- for name, column in dimensions %}
+        {%- set is_comparable = 'per_session.is_in_baseline and baseline.' ~ name
+            ~ '_sessions >= 2 and baseline.median_' ~ name ~ ' <> 0' %}
+        case
+            when {{ is_comparable }}
+                then cast(per_session.{{ column }} as double) >= baseline.p95_{{ name }}
+        end as is_top_5_percent_{{ name }}{{ '' if loop.last else ',' }}
+        {%- endfor %}
+    from per_session
+    inner join {{ windows }} as windows
+        on per_session.timeframe = windows.timeframe and windows.page = 'analytics'
+    left join baseline on per_session.timeframe = baseline.timeframe
+
+)
+
+select * from compared
+{% endmacro %}

@@ -1,0 +1,1 @@
+{{ newest_as_of(ref('int_agents_versioned'), 'agent_id') }}

@@ -1,0 +1,3 @@
+{{ config(materialized='incremental', unique_key='group_id') }}
+
+{{ versions(ref('stg_groups'), 'groups') }}

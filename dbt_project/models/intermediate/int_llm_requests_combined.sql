@@ -1,0 +1,80 @@
+with platform as (
+
+    select * from {{ ref('int_llm_requests_versioned') }}
+    where is_current
+
+),
+
+-- A request that the platform knows too counts once, as the platform's.
+telemetry as (
+
+    select * from {{ ref('int_telemetry_requests_deduplicated') }}
+    anti join platform using (request_id)
+
+),
+
+combined as (
+
+    select
+        'platform' as client,
+        request_id,
+        run_id,
+        session_id,
+        agent_id,
+        user_id,
+        cast(null as string) as account_uuid,
+        cast(null as string) as email,
+        cast(null as string) as installation_id,
+        organisation_id,
+        team_id,
+        api_key_id,
+        provider,
+        model,
+        coalesce(status = 'failed', false) as is_failed,
+        tags,
+        input_tokens,
+        cache_read_tokens,
+        cache_write_5m_tokens,
+        cache_write_1h_tokens,
+        output_tokens,
+        reported_cost_usd,
+        duration_ms,
+        requested_at as counted_at,
+        requested_at as started_at,
+        {{ moved_by_milliseconds('requested_at', 'coalesce(duration_ms, 0)') }} as ended_at
+    from platform
+
+    union all
+
+    select
+        client,
+        request_id,
+        cast(null as string) as run_id,
+        session_id,
+        cast(null as string) as agent_id,
+        cast(null as string) as user_id,
+        account_uuid,
+        email,
+        installation_id,
+        cast(null as string) as organisation_id,
+        team_id,
+        cast(null as string) as api_key_id,
+        provider,
+        model,
+        status = 'failed' as is_failed,
+        null as tags,
+        input_tokens,
+        cache_read_tokens,
+        cache_write_5m_tokens,
+        cache_write_1h_tokens,
+        output_tokens,
+        reported_cost_usd,
+        duration_ms,
+        recorded_at as counted_at,
+        {{ moved_by_milliseconds('recorded_at', '-coalesce(duration_ms, 0)') }} as started_at,
+        recorded_at as ended_at
+    from telemetry
+
+)
+
+select * from combined

@@ -1,0 +1,3 @@
+{{ config(materialized='incremental', unique_key='organisation_id') }}
+
+{{ versions(ref('stg_organisations'), 'organisations') }}

@@ -1,0 +1,3 @@
+{{ config(materialized='incremental', unique_key='policy_id') }}
+
+{{ versions(ref('stg_policies'), 'policies') }}

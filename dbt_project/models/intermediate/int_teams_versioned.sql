@@ -1,0 +1,3 @@
+{{ config(materialized='incremental', unique_key='team_id') }}
+
+{{ versions(ref('stg_teams'), 'teams') }}

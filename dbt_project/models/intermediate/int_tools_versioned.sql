@@ -1,0 +1,3 @@
+{{ config(materialized='incremental', unique_key=['mcp_id', 'tool_name']) }}
+
+{{ versions(ref('stg_tools'), 'tools') }}

@@ -1,0 +1,7 @@
+with windows as (
+
+    select * from {{ source('run', 'windows') }}
+
+)
+
+select * from windows

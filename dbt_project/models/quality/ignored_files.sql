@@ -1,0 +1,10 @@
+with ignored as (
+
+    select * from {{ source('run', 'ignored_files') }}
+
+)
+
+select
+    path,
+    reason
+from ignored

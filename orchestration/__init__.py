@@ -1,0 +1,1 @@
+"""The Dagster side of the warehouse: landing, dbt build, publishing, exports, command line."""

@@ -1,0 +1,428 @@
+"""The command `warehouse`: run a night, look at its outcome, query what it published."""
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+from rich.console import Console
+from rich.table import Table
+
+from orchestration.landing.history import committed_loads
+from orchestration.lock import HomeIsBusy, held
+from orchestration.night import Night, applied_and_published, has_news, read_night
+from orchestration.project import Settings, SettingsError
+from orchestration.timeframes import latest_midnight, parse_as_of
+
+PUBLISHED, FAILED, USAGE, WITH_REJECTS, BUSY = 0, 1, 2, 3, 75
+SHOWN_REJECTS = 20
+LONGEST_SHOWN = 60
+
+log = logging.getLogger("warehouse")
+
+EXIT_CODES = """\
+exit codes:
+  0   published, or nothing was new
+  1   failed: nothing was published, and what was published before stays
+  2   the command or a setting is wrong
+  3   published, and a file loaded in this night had rejected rows or could not be read
+  75  another night is running
+
+settings (a flag wins over its variable):
+  WAREHOUSE_LANDING     where files land            (default: the sample in seeds/)
+  WAREHOUSE_HOME        where the warehouse lives    (default: .warehouse)
+  WAREHOUSE_EXPORTS     where CSV sets are written   (default: exports)
+  WAREHOUSE_TIMEZONE    the reporting timezone       (default: UTC)
+  WAREHOUSE_WEEK_START  the day that weeks begin     (default: monday)
+  WAREHOUSE_KEEP_CONTENT=1 keeps prompts and the like, which are dropped otherwise
+  WAREHOUSE_MEMORY_LIMIT   how much DuckDB may take  (default: 2GB)
+"""
+
+NIGHT_EXAMPLES = """\
+examples:
+  warehouse night                          load what is new, look back from the latest midnight
+  warehouse night --as-of 2026-03-15       look back from the start of a local day
+  warehouse night --landing /data/landing --home /data/warehouse --exports /data/exports
+  warehouse night --full-refresh           build every fact anew from the loads
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+    log.handlers = [handler]
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        settings = Settings.read(
+            getattr(options, "landing", None), options.home, getattr(options, "exports", None)
+        )
+        return options.run(settings, options)
+    except SettingsError as error:
+        return _fail(str(error), USAGE)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PUBLISHED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="warehouse",
+        description="The nightly warehouse of AI agents: usage, cost, sessions as tables and CSV.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, text: str, run: Any, examples: str = "") -> argparse.ArgumentParser:
+        added = commands.add_parser(
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            epilog=examples,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.add_argument("--home", metavar="DIR", help="where the warehouse lives")
+        added.set_defaults(run=run)
+        return added
+
+    night = command("night", "run one night: load, build, test, export, publish", run_night,
+                    NIGHT_EXAMPLES)  # fmt: skip
+    night.add_argument("--landing", metavar="DIR", help="where files land")
+    night.add_argument("--exports", metavar="DIR", help="where CSV sets are written")
+    night.add_argument(
+        "--as-of",
+        metavar="INSTANT|DATE",
+        help="look back from here: 2026-03-15T00:00:00Z, or a date for its local midnight "
+        "(default: the latest local midnight)",
+    )
+    night.add_argument(
+        "--full-refresh", action="store_true", help="build every fact anew from the loads"
+    )
+    night.add_argument(
+        "--full-check", action="store_true", help="test all of history, not only what changed"
+    )
+    status = command("status", "say what is published, and what is not yet", show_status)
+    rejects = command("rejects", "show the rows that were rejected, and why", show_rejects)
+    rejects.add_argument("--reason", help="only rows that were rejected for this reason")
+    rejects.add_argument(
+        "--limit", type=int, default=SHOWN_REJECTS, help="rows to show (default: %(default)s)"
+    )
+    sql = command(
+        "sql",
+        "query the published database (read-only)",
+        run_sql,
+        "examples:\n"
+        "  warehouse sql \"from marts.usage_by_agent where timeframe = 'last_30_days'\"\n"
+        '  warehouse sql "show all tables"\n'
+        "  warehouse sql < query.sql\n"
+        "  warehouse sql                      an interactive prompt; end with Ctrl-D\n",
+    )
+    sql.add_argument("query", nargs="?", help="the query; without one it is read from the input")
+    for added in (night, status, rejects, sql):
+        added.add_argument("--json", action="store_true", help="print JSON for a machine to read")
+    return parser
+
+
+def run_night(settings: Settings, options: argparse.Namespace) -> int:
+    """Run the job `nightly` in this process, unless nothing would change."""
+    try:
+        as_of = (
+            parse_as_of(options.as_of, settings.timezone)
+            if options.as_of
+            else latest_midnight(datetime.now(UTC), settings.timezone)
+        )
+    except ValueError as error:
+        return _fail(str(error), USAGE)
+    signal.signal(signal.SIGTERM, _interrupt)
+    wants_all = options.full_refresh or options.full_check
+    try:
+        with held(settings.home):
+            is_idle = not wants_all and settings.landing.is_dir() and not has_news(settings, as_of)
+        if is_idle:
+            return _report(settings, options.json, None)
+        _execute_nightly(settings, options, as_of)
+        return _report(settings, options.json, read_night(settings))
+    except HomeIsBusy as error:
+        return _fail(str(error), BUSY)
+    except KeyboardInterrupt:
+        return _fail("The night was interrupted; nothing was published.", FAILED)
+    except Exception as error:
+        return _fail(_sentence(error), FAILED)
+
+
+def _execute_nightly(settings: Settings, options: argparse.Namespace, as_of: datetime) -> None:
+    log.info("starting a night as of %s", as_of.isoformat())
+    import dagster as dg
+
+    from orchestration.definitions import defs
+
+    run_config = {
+        "ops": {
+            "load": {
+                "config": {
+                    "as_of": as_of.isoformat(),
+                    "full_refresh": options.full_refresh,
+                    "full_check": options.full_check,
+                }
+            }
+        },
+        "resources": {
+            "warehouse": {
+                "config": {
+                    "landing": str(settings.landing),
+                    "home": str(settings.home),
+                    "exports": str(settings.exports),
+                }
+            }
+        },
+        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+    }
+    instance = dg.DagsterInstance.get() if os.environ.get("DAGSTER_HOME") else None
+    defs.resolve_job_def("nightly").execute_in_process(run_config=run_config, instance=instance)
+
+
+def _report(settings: Settings, as_json: bool, night: Night | None) -> int:
+    """Tell what is published now; the exit code of a night, or of an idle one without."""
+    latest = settings.exports / "latest"
+    manifest = json.loads((latest / "manifest.json").read_text(encoding="utf-8"))
+    with _published(settings) as connection:
+        loads = list(night.new_loads) if night else []
+        reasons = dict(
+            connection.execute(
+                "select reason, count(*) from quality.rejected_rows "
+                "where list_contains($1::bigint[], load_id) group by reason order by reason",
+                [loads],
+            ).fetchall()
+        )
+        unreadable = connection.execute(
+            "select path, detail from quality.landed_files "
+            "where status = 'unreadable' and list_contains($1::bigint[], load_id) order by path",
+            [loads],
+        ).fetchall()
+    code = WITH_REJECTS if reasons or unreadable else PUBLISHED
+    reports: dict[str, Counter[str]] = {}
+    for file in manifest["files"]:
+        reports.setdefault(file["report"], Counter()).update(files=1, rows=file["rows"])
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    "outcome": "published" if night else "nothing new",
+                    "exit_code": code,
+                    "night_id": manifest["night_id"],
+                    "as_of": manifest["as_of"],
+                    "data_through": manifest["data_through"],
+                    "reports": reports,
+                    "rejected": reasons,
+                    "unreadable": dict(unreadable),
+                    "set": str(latest.resolve()),
+                    "database": str(settings.published_file),
+                }
+            )
+        )
+        return code
+    if night is None:
+        print(f"Nothing new: night {manifest['night_id']} as of {manifest['as_of']} stays.")
+        return code
+    console = Console(soft_wrap=True)
+    table = Table("report", "files", "rows", title=f"Night {night.night_id}", title_justify="left")
+    for name, counts in reports.items():
+        table.add_row(name, str(counts["files"]), f"{counts['rows']:,}")
+    console.print(table)
+    if reasons or unreadable:
+        table = Table("rejected in this night", "rows", title_justify="left")
+        for reason, count in reasons.items():
+            table.add_row(reason, f"{count:,}")
+        for path, detail in unreadable:
+            table.add_row(f"unreadable: {path}: {detail}", "")
+        console.print(table)
+        print("See `warehouse rejects` for file, line, reason and text.")
+    print(f"CSV files  {latest}")
+    print(f"database   {settings.published_file}")
+    rejected = f", {sum(reasons.values()):,} rows rejected" if reasons else ""
+    refused = f", {len(unreadable)} files unreadable" if unreadable else ""
+    print(
+        f"Published night {night.night_id} as of {manifest['as_of']}: "
+        f"{len(manifest['files'])} files{rejected}{refused}."
+    )
+    return code
+
+
+def show_status(settings: Settings, options: argparse.Namespace) -> int:
+    """Print the last good night, how far its data goes, rejects by reason and loads not applied."""
+    if not settings.published_file.exists():
+        return _fail(_nothing_published(settings), FAILED)
+    applied = applied_and_published(settings.published_file)
+    waiting = [load for load in committed_loads(settings.raw) if load > 0 and load not in applied]
+    with _published(settings) as connection:
+        night = connection.execute(
+            "select night_id, as_of, data_through, code_version from quality.night"
+        ).fetchone()
+        reasons = dict(
+            connection.execute(
+                "select reason, count(*) from quality.rejected_rows group by all order by all"
+            ).fetchall()
+        )
+        files = dict(
+            connection.execute(
+                "select status, count(*) from quality.landed_files group by all order by all"
+            ).fetchall()
+        )
+        ignored = connection.execute("select count(*) from quality.ignored_files").fetchone()
+    assert night is not None
+    assert ignored is not None
+    published_at = datetime.fromtimestamp(settings.published_file.stat().st_mtime, UTC)
+    status = {
+        "night_id": night[0],
+        "as_of": _instant(night[1]),
+        "data_through": _instant(night[2]) if night[2] else None,
+        "published_at": _instant(published_at),
+        "code_version": night[3],
+        "files": files,
+        "ignored_files": ignored[0],
+        "rejected": reasons,
+        "loads_not_applied": waiting,
+        "database": str(settings.published_file),
+    }
+    if options.json:
+        print(json.dumps(status))
+        return PUBLISHED
+    for name, value in status.items():
+        shown = value
+        if isinstance(value, dict):
+            shown = ", ".join(f"{key} {count:,}" for key, count in value.items()) or "none"
+        elif isinstance(value, list):
+            shown = ", ".join(map(str, value)) or "none"
+        print(f"{name.replace('_', ' '):18} {shown}")
+    return PUBLISHED
+
+
+def show_rejects(settings: Settings, options: argparse.Namespace) -> int:
+    """Print rejected rows: where they stand, why they were rejected, and how they read."""
+    if not settings.published_file.exists():
+        return _fail(_nothing_published(settings), FAILED)
+    with _published(settings) as connection:
+        result = connection.execute(
+            "select path, line, record_number, reason, detail, raw_text, "
+            "count(*) over () as all_rows from quality.rejected_rows "
+            "where $1 is null or reason = $1 "
+            "order by path, line, record_number nulls first limit $2",
+            [options.reason, None if options.json else options.limit],
+        )
+        names = [column[0] for column in result.description]
+        rows = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+    count = rows[0]["all_rows"] if rows else 0
+    for row in rows:
+        del row["all_rows"]
+    if options.json:
+        print(json.dumps(rows, ensure_ascii=False))
+        return PUBLISHED
+    for row in rows:
+        record = f" record {row['record_number']}" if row["record_number"] else ""
+        text = " ".join(row["raw_text"].split())
+        text = text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."
+        print(f"{row['path']}:{row['line']}{record}: {row['reason']}: {row['detail']}")
+        print(f"    {text}")
+    print(f"{len(rows)} of {count} rejected rows shown.")
+    return PUBLISHED
+
+
+def run_sql(settings: Settings, options: argparse.Namespace) -> int:
+    """Run a query, the queries of the input, or an interactive prompt over the published file."""
+    if not settings.published_file.exists():
+        return _fail(_nothing_published(settings), FAILED)
+    with _published(settings) as connection:
+        if options.query is not None:
+            return _run_query(connection, options.query, options.json)
+        if not sys.stdin.isatty():
+            return _run_query(connection, sys.stdin.read(), options.json)
+        while True:
+            try:
+                query = input("warehouse> ")
+            except EOFError:
+                print()
+                return PUBLISHED
+            if query.strip():
+                _run_query(connection, query, options.json)
+
+
+def _run_query(connection: duckdb.DuckDBPyConnection, query: str, as_json: bool) -> int:
+    try:
+        result = connection.execute(query)
+        names = [column[0] for column in result.description or []]
+        rows = result.fetchall()
+    except duckdb.Error as error:
+        return _fail(str(error), FAILED)
+    if as_json:
+        records = [dict(zip(names, row, strict=True)) for row in rows]
+        print(json.dumps(records, default=str, ensure_ascii=False))
+        return PUBLISHED
+    table = Table(*names)
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    console = Console()
+    console.print(table)
+    print(f"{len(rows):,} rows")
+    return PUBLISHED
+
+
+def _published(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """The published database, read-only and closed against everything else on the machine."""
+    return duckdb.connect(
+        str(settings.published_file),
+        read_only=True,
+        config={
+            "enable_external_access": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "lock_configuration": True,
+        },
+    )
+
+
+def _nothing_published(settings: Settings) -> str:
+    return (
+        f"Nothing is published in {settings.home}: run `warehouse night`, "
+        "or name another home with --home."
+    )
+
+
+def _instant(value: datetime) -> str:
+    return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _interrupt(signal_number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _sentence(error: BaseException) -> str:
+    """The innermost cause of a failure, which names what to do; Dagster wraps it several times."""
+    cause = error
+    while cause.__cause__ is not None and type(cause).__module__.startswith("dagster"):
+        cause = cause.__cause__
+    text = str(cause).strip() or type(cause).__name__
+    return (
+        text
+        if isinstance(cause, (RuntimeError, OSError, ValueError))
+        else (f"{type(cause).__name__}: {text}")
+    )
+
+
+def _fail(sentence: str, code: int) -> int:
+    print(f"warehouse: {sentence}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

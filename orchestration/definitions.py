@@ -1,0 +1,326 @@
+"""The Dagster graph from landing to exports, with one job, a schedule and a sensor."""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pandas as pd
+from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
+
+from orchestration import exports, models, publish
+from orchestration.landing.contract import read_contract
+from orchestration.landing.load import land
+from orchestration.lock import held
+from orchestration.night import Night, prepare, read_night
+from orchestration.project import CONTRACT, DBT_PROJECT, DBT_TARGET, Settings
+from orchestration.schedules import JOB, new_files_have_landed, nightly_at_four
+from orchestration.timeframes import latest_midnight, parse_as_of
+
+log = logging.getLogger("warehouse")
+
+POOL = "warehouse"
+PREVIEW_ROWS = 10
+RUN_TABLES = ("night", "windows", "loads", "ignored_files")
+UNIQUE_ID = "dagster_dbt/unique_id"
+
+models.prepare_manifest()
+
+_contract = read_contract(CONTRACT)
+_BOOKS = [name for name, source in _contract.items() if source.role == "bookkeeping"]
+_sources = [name for name, source in _contract.items() if source.role != "bookkeeping"]
+
+
+class NightConfig(dg.Config):
+    """What one night may be told; the defaults are the schedule's."""
+
+    as_of: str | None = None
+    full_refresh: bool = False
+    full_check: bool = False
+
+
+class WarehouseHome(dg.ConfigurableResource):
+    """The warehouse's folders, held by one run at a time for as long as the run lasts.
+
+    A folder left out is that of the WAREHOUSE_* variables, else the default.
+    """
+
+    landing: str | None = None
+    home: str | None = None
+    exports: str | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of this run."""
+        return Settings.read(self.landing, self.home, self.exports)
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["WarehouseHome"]:
+        """Hold the lock of the home while the run's steps execute."""
+        with held(self.settings.home):
+            yield self
+
+
+landing_sources = [
+    dg.AssetSpec(
+        ["landing", name],
+        group_name="landing",
+        description=f"Files below <landing>/{name}, which other systems append to.",
+        kinds={"json", "parquet"} if name != "otlp" else {"json"},
+    )
+    for name in _sources
+]
+
+
+@dg.multi_asset(
+    name="load",
+    specs=[
+        *(
+            dg.AssetSpec(
+                ["raw", name],
+                deps=[["landing", source] for source in _sources if name in (source, *_BOOKS)],
+                group_name="raw",
+                kinds={"parquet"},
+                description=f"Rows of {name}, one folder of Parquet a load.",
+            )
+            for name in _contract
+        ),
+        *(
+            dg.AssetSpec(
+                ["run", name],
+                deps=[["raw", "landed_files"]],
+                group_name="run",
+                kinds={"parquet"},
+                description=f"This night's {name.replace('_', ' ')}, written before dbt starts.",
+            )
+            for name in RUN_TABLES
+        ),
+    ],
+    pool=POOL,
+)
+def load(
+    context: dg.AssetExecutionContext, config: NightConfig, warehouse: WarehouseHome
+) -> Iterator[dg.MaterializeResult]:
+    """Load what is new in the landing zone, and set the parameters of the night."""
+    settings = warehouse.settings
+    exports.check_writable(settings)
+    report = land(
+        settings.landing,
+        settings.raw,
+        _contract,
+        settings.keeps_content,
+        settings.memory_limit,
+        log.info,
+    )
+    as_of = (
+        parse_as_of(config.as_of, settings.timezone)
+        if config.as_of
+        else latest_midnight(datetime.now(UTC), settings.timezone)
+    )
+    night = prepare(settings, as_of, report.ignored, config.full_refresh, config.full_check)
+    log.info(
+        "night %s as of %s: %s files read, %s rows loaded, %s rejected",
+        night.night_id,
+        as_of.isoformat(),
+        report.files["loaded"],
+        report.rows.total(),
+        report.rejected.total(),
+    )
+    for name in _contract:
+        metadata: dict[str, Any] = {"dagster/row_count": report.rows[name]}
+        if name == "rejected_rows":
+            metadata = {"dagster/row_count": report.rejected.total(), **report.rejected}
+        elif name == "landed_files":
+            metadata = {"dagster/row_count": report.files.total(), **report.files}
+        if report.load_id is not None:
+            metadata["load"] = dg.MetadataValue.path(settings.raw / f"{report.load_id:09d}" / name)
+        yield dg.MaterializeResult(asset_key=["raw", name], metadata=metadata)
+    for name in RUN_TABLES:
+        yield dg.MaterializeResult(
+            asset_key=["run", name],
+            metadata={"night_id": night.night_id, "ignored files": len(report.ignored)},
+        )
+
+
+class FolderTranslator(DagsterDbtTranslator):
+    """Groups dbt models as their folders are."""
+
+    def get_group_name(self, dbt_resource_props: Any) -> str | None:
+        """The folders below models/, joined by an underscore."""
+        return "_".join(dbt_resource_props["fqn"][1:-1]) or None
+
+
+@dbt_assets(
+    manifest=models.MANIFEST,
+    project=DbtProject(DBT_PROJECT, target_path=DBT_TARGET),
+    dagster_dbt_translator=FolderTranslator(),
+    name="dbt_build",
+    pool=POOL,
+)
+def dbt_build(
+    context: dg.AssetExecutionContext, warehouse: WarehouseHome
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    """Build every model and run every test; one failed test publishes nothing."""
+    settings = warehouse.settings
+    outcome = models.build(settings)
+    rows = _row_counts(settings)
+    failed = {name for _, name, _ in outcome.failures}
+    specs = {spec.metadata[UNIQUE_ID]: spec for spec in context.assets_def.specs}
+    checks = {check.metadata[UNIQUE_ID]: check for check in context.assets_def.check_specs}
+    # dbt reports its nodes as they finish, which is an order that Dagster accepts.
+    for unique_id, seconds in outcome.seconds.items():
+        if unique_id in specs and unique_id.rpartition(".")[2] not in failed:
+            key = specs[unique_id].key
+            metadata: dict[str, Any] = {"seconds": seconds}
+            if tuple(key.path) in rows:
+                metadata["dagster/row_count"] = rows[tuple(key.path)]
+            yield dg.MaterializeResult(asset_key=key, metadata=metadata)
+        elif unique_id in checks and unique_id in outcome.passed_tests:
+            yield dg.AssetCheckResult(
+                asset_key=checks[unique_id].asset_key,
+                check_name=checks[unique_id].name,
+                passed=outcome.passed_tests[unique_id],
+            )
+    outcome.raise_for_failures()
+    log.info(
+        "%s models built, %s tests passed",
+        len(outcome.seconds) - len(outcome.passed_tests),
+        len(outcome.passed_tests),
+    )
+
+
+def _row_counts(settings: Settings) -> dict[tuple[str, ...], int]:
+    """Rows of the tables that the night built, as DuckDB's catalogue estimates them."""
+    with duckdb.connect(str(settings.build_file)) as connection:
+        found = connection.execute(
+            "select schema_name, table_name, estimated_size from duckdb_tables()"
+        ).fetchall()
+    return {(schema, table): size for schema, table, size in found}
+
+
+_marts = {report.name: dg.AssetKey(["marts", report.name]) for report in exports.read_reports()}
+
+
+@dg.asset(
+    key=["publish", "candidate"],
+    group_name="publish",
+    deps=[spec.key for spec in dbt_build.specs if spec.key.path[0] in ("marts", "quality")],
+    kinds={"duckdb"},
+    pool=POOL,
+)
+def candidate(warehouse: WarehouseHome) -> dg.MaterializeResult:
+    """A copy of the tested build file, which waits to be published."""
+    settings = warehouse.settings
+    file = publish.stage_candidate(settings)
+    exports.start_set(settings, read_night(settings))
+    return dg.MaterializeResult(metadata={"bytes": file.stat().st_size})
+
+
+def _export_asset(report: exports.Report) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=["exports", report.name],
+        group_name="exports",
+        deps=[["publish", "candidate"], _marts[report.name]],
+        kinds={"csv"},
+        pool=POOL,
+    )
+    def export(warehouse: WarehouseHome) -> dg.MaterializeResult:
+        settings = warehouse.settings
+        folder = exports.building_folder(settings, read_night(settings))
+        files = exports.write_report(settings.candidate_file, report, folder)
+        (folder / report.name / ".files.json").write_text(json.dumps(files), encoding="utf-8")
+        longest = max(files, key=lambda file: file["rows"])
+        preview = pd.read_csv(folder / longest["path"], nrows=PREVIEW_ROWS, dtype=str)
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": sum(file["rows"] for file in files),
+                "files": len(files),
+                f"preview of {longest['timeframe']}": dg.MetadataValue.md(_markdown(preview)),
+            }
+        )
+
+    return export
+
+
+def _markdown(frame: pd.DataFrame) -> str:
+    """A small table in Markdown."""
+    rows = [list(frame.columns), ["---"] * len(frame.columns), *frame.fillna("").values.tolist()]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows)
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+export_assets = [_export_asset(report) for report in exports.read_reports()]
+
+
+@dg.asset(
+    key=["exports", "manifest"],
+    group_name="exports",
+    deps=[["exports", name] for name in _marts],
+    kinds={"json"},
+    pool=POOL,
+)
+def manifest(warehouse: WarehouseHome) -> dg.MaterializeResult:
+    """The manifest of the set, written when every file of it is there."""
+    settings = warehouse.settings
+    night = read_night(settings)
+    folder = exports.building_folder(settings, night)
+    files: list[dict[str, Any]] = []
+    for part in sorted(folder.glob("*/.files.json")):
+        files += json.loads(part.read_text(encoding="utf-8"))
+        part.unlink()
+    final = exports.finish_set(settings, night, settings.candidate_file, files)
+    return dg.MaterializeResult(
+        metadata={
+            "set": dg.MetadataValue.path(final),
+            "manifest": dg.MetadataValue.path(final / "manifest.json"),
+            "dagster/row_count": sum(file["rows"] for file in files),
+        }
+    )
+
+
+@dg.asset(
+    key=["publish", "published"],
+    group_name="publish",
+    deps=[["exports", "manifest"]],
+    kinds={"duckdb"},
+    pool=POOL,
+)
+def published(warehouse: WarehouseHome) -> dg.MaterializeResult:
+    """The database that analysts open and the set that finance picks up, shown together."""
+    settings = warehouse.settings
+    night: Night = read_night(settings)
+    publish.publish_candidate(settings)
+    exports.show_set(settings, night)
+    swept = exports.sweep(settings)
+    return dg.MaterializeResult(
+        metadata={
+            "night_id": night.night_id,
+            "database": dg.MetadataValue.path(settings.published_file),
+            "set": dg.MetadataValue.path(settings.exports / "latest"),
+            "sets removed": len(swept),
+        }
+    )
+
+
+nightly = dg.define_asset_job(
+    JOB,
+    selection=dg.AssetSelection.all(),
+    executor_def=dg.in_process_executor,
+    description="One night: load, build, test, export, publish.",
+    tags={"dagster/concurrency_key": POOL},
+)
+
+defs = dg.Definitions(
+    assets=[*landing_sources, load, dbt_build, candidate, *export_assets, manifest, published],
+    jobs=[nightly],
+    schedules=[nightly_at_four],
+    sensors=[new_files_have_landed],
+    resources={"warehouse": WarehouseHome()},
+)

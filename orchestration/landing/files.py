@@ -1,0 +1,218 @@
+"""What lies in the landing zone, what of it is new, and how its bytes are opened.
+
+The identity of a file is its content: a known content under another name is a duplicate, and a file
+that begins with a known content has grown. Reading never writes to the landing zone.
+"""
+
+import gzip
+import hashlib
+import os
+import stat
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import zstandard
+
+JSON_ENDINGS = (".ndjson", ".jsonl", ".json")
+ENDINGS = (
+    *(ending + packed for ending in JSON_ENDINGS for packed in ("", ".gz", ".zst")),
+    ".parquet",
+)
+HEAD_BYTES = 1024
+CHUNK_BYTES = 1 << 20
+SPOOL_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file of the landing zone that may be read; path is relative to the landing zone."""
+
+    path: str
+    source: str
+    size_bytes: int
+    modified_ns: int
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """A file or folder that is not read, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Hashes:
+    """Hashes of a content: of its first bytes, of all, and the byte where known content ends."""
+
+    head: str
+    content: str
+    known_until: int
+
+
+class Unreadable(ValueError):
+    """A file that cannot be read at all; its text says why and what to do."""
+
+
+def scan(landing: Path, sources: Iterable[str]) -> Iterator[Found | Ignored]:
+    """Every file below the landing zone, in the order of paths."""
+    known = set(sources)
+    for entry in _sorted(landing):
+        name = _shown(entry.name)
+        if entry.is_dir(follow_symlinks=False) and not name.startswith((".", "_")):
+            if name in known:
+                yield from _walk(entry.path, name, name)
+            else:
+                yield Ignored(name, f"no source is named {name}")
+        else:
+            yield Ignored(name, _reason_against(entry) or "it is in no source's folder")
+
+
+def _walk(folder: str, path: str, source: str) -> Iterator[Found | Ignored]:
+    for entry in _sorted(folder):
+        inner = f"{path}/{_shown(entry.name)}"
+        reason = _reason_against(entry)
+        if reason:
+            yield Ignored(inner, reason)
+        elif entry.is_dir(follow_symlinks=False):
+            yield from _walk(entry.path, inner, source)
+        else:
+            status = entry.stat(follow_symlinks=False)
+            yield Found(inner, source, status.st_size, status.st_mtime_ns)
+
+
+def _sorted(folder: str | Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: os.fsencode(entry.name))
+
+
+def _shown(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _reason_against(entry: os.DirEntry[str]) -> str | None:
+    name = entry.name
+    mode = entry.stat(follow_symlinks=False).st_mode
+    if stat.S_ISLNK(mode):
+        return "symbolic links are not followed"
+    if name.startswith((".", "_")):
+        return "its name starts with . or _"
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return "its name is not UTF-8"
+    if stat.S_ISDIR(mode):
+        return None
+    if not stat.S_ISREG(mode):
+        return "it is no regular file"
+    if name.endswith((".tmp", ".part")):
+        return "it is still being written (.tmp or .part)"
+    if not name.endswith(ENDINGS):
+        return "its ending is none of " + " ".join((*JSON_ENDINGS, ".gz .zst .parquet"))
+    return None
+
+
+def hashes_of(file: Path, size_bytes: int, settled: dict[str, dict[int, set[str]]]) -> Hashes:
+    """Hash the first size_bytes of a file, and find the longest known content that it begins with.
+
+    settled: for the hash of the head of a content, its lengths, and for each the hashes known.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    known_until = 0
+    with file.open("rb") as stream:
+        head = stream.read(min(HEAD_BYTES, size_bytes))
+        head_hash = hash_bytes(head)
+        lengths: dict[int, set[str]] = {}
+        for length in range(1, len(head)):
+            known = settled.get(hash_bytes(head[:length]), {}) if settled else {}
+            if length in known:
+                lengths[length] = known[length]
+        lengths.update(
+            (length, hashes)
+            for length, hashes in settled.get(head_hash, {}).items()
+            if length <= size_bytes
+        )
+        stream.seek(0)
+        position = 0
+        for stop in [*sorted(lengths), size_bytes]:
+            position = _feed(digest, stream, position, stop)
+            if stop in lengths and digest.copy().hexdigest() in lengths[stop]:
+                known_until = stop
+    return Hashes(head_hash, digest.hexdigest(), known_until)
+
+
+def hash_bytes(content: bytes) -> str:
+    """The hash that identifies a content."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def hash_until(file: Path, end_byte: int) -> str:
+    """The hash of the first end_byte bytes of a file."""
+    digest = hashlib.blake2b(digest_size=16)
+    with file.open("rb") as stream:
+        _feed(digest, stream, 0, end_byte)
+    return digest.hexdigest()
+
+
+def _feed(digest: "hashlib.blake2b", stream: BinaryIO, position: int, stop: int) -> int:
+    while position < stop:
+        chunk = stream.read(min(CHUNK_BYTES, stop - position))
+        if not chunk:
+            raise Unreadable("it became shorter while it was read: let it be written, then renamed")
+        digest.update(chunk)
+        position += len(chunk)
+    return position
+
+
+def kind_of(head: bytes) -> str:
+    """plain, gzip, zstd or parquet, by the first bytes and not by the name; raises Unreadable."""
+    if head.startswith(b"\x1f\x8b"):
+        return "gzip"
+    if head.startswith(b"\x28\xb5\x2f\xfd"):
+        return "zstd"
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise Unreadable("it is UTF-16: write it as UTF-8")
+    if b"\0" in head and not head.lstrip().startswith(b"{"):
+        raise Unreadable("it is binary (protobuf, or length-prefixed?): send JSON lines")
+    return "plain"
+
+
+def unpacked(file: Path, kind: str, scratch: Path) -> BinaryIO:
+    """The whole content of a compressed file, checked to its end before a line of it is read."""
+    spool = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES, dir=scratch)  # noqa: SIM115
+    try:
+        with file.open("rb") as packed:
+            for chunk in _gunzip(packed) if kind == "gzip" else _unzstd(packed):
+                spool.write(chunk)
+    except (zlib.error, zstandard.ZstdError, EOFError, OSError) as error:
+        spool.close()
+        raise Unreadable(f"its {kind} content is damaged ({error}): send it again") from error
+    except Unreadable:
+        spool.close()
+        raise
+    spool.seek(0)
+    return spool  # type: ignore[return-value]
+
+
+def _gunzip(packed: BinaryIO) -> Iterator[bytes]:
+    with gzip.GzipFile(fileobj=packed) as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            yield chunk
+
+
+def _unzstd(packed: BinaryIO) -> Iterator[bytes]:
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    while chunk := packed.read(CHUNK_BYTES):
+        while chunk:
+            if frame.eof:
+                frame = zstandard.ZstdDecompressor().decompressobj()
+            yield frame.decompress(chunk)
+            chunk = frame.unused_data if frame.eof else b""
+    if not frame.eof:
+        raise Unreadable("its zstd content ends too early: send it again")

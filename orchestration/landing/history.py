@@ -1,0 +1,110 @@
+"""What has landed before, read off the loads themselves."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from orchestration.landing.contract import Source
+from orchestration.landing.files import Found, Ignored
+
+
+@dataclass
+class LandedFile:
+    """One row of raw.landed_files; the fields are that table's columns, in its order."""
+
+    load_id: int
+    file_id: int
+    source: str
+    path: str
+    status: str
+    detail: str | None = None
+    duplicate_of: int | None = None
+    first_file_id: int | None = None
+    size_bytes: int = 0
+    modified_ns: int = 0
+    start_byte: int = 0
+    end_byte: int = 0
+    head_hash: str | None = None
+    content_hash: str | None = None
+    settled_hash: str | None = None
+    lines: int = 0
+    blank: int = 0
+    pending: int = 0
+    pending_text: str | None = None
+    rounded_amounts: int = 0
+
+
+class History:
+    """The files that have landed, by path, content and lineage (a file and what it grew into)."""
+
+    def __init__(self, files: list[LandedFile]) -> None:
+        self.by_path: dict[str, LandedFile] = {}
+        self.by_content: dict[tuple[str, str], LandedFile] = {}
+        self.by_settled: dict[tuple[str, str], LandedFile] = {}
+        self.settled: dict[str, dict[str, dict[int, set[str]]]] = defaultdict(dict)
+        self.lines: dict[int, int] = defaultdict(int)
+        self.latest: dict[int, LandedFile] = {}
+        for file in sorted(files, key=lambda file: file.file_id):
+            self.add(file)
+
+    def add(self, file: LandedFile) -> None:
+        """Remember one more landed file."""
+        self.by_path[file.path] = file
+        if file.status != "loaded":
+            return
+        assert file.first_file_id is not None
+        assert file.content_hash is not None
+        assert file.settled_hash is not None
+        self.by_content.setdefault((file.source, file.content_hash), file)
+        self.by_settled[file.source, file.settled_hash] = file
+        self.lines[file.first_file_id] += file.lines
+        self.latest[file.first_file_id] = file
+        if file.end_byte and file.head_hash:
+            lengths = self.settled[file.source].setdefault(file.head_hash, {})
+            lengths.setdefault(file.end_byte, set()).add(file.settled_hash)
+
+    def knows(self, found: Found) -> bool:
+        """Whether a file lies there as it was when it was last read, by path, size and time."""
+        last = self.by_path.get(found.path)
+        return last is not None and (last.size_bytes, last.modified_ns) == (
+            found.size_bytes,
+            found.modified_ns,
+        )
+
+    def unknown(self, entries: Iterable[Found | Ignored]) -> list[Found]:
+        """The files among the entries of a scan that would be read."""
+        return [entry for entry in entries if isinstance(entry, Found) and not self.knows(entry)]
+
+    def pending(self) -> list[LandedFile]:
+        """The newest part of each file whose last line was cut when it was read."""
+        return [file for file in self.latest.values() if file.pending]
+
+
+def committed_loads(raw: Path) -> list[int]:
+    """The numbers of the committed loads, ascending; 0 is the load of empty files."""
+    if not raw.is_dir():
+        return []
+    return sorted(int(folder.name) for folder in raw.iterdir() if folder.name.isdigit())
+
+
+def load_folder(raw: Path, load_id: int) -> Path:
+    """Where a load is kept."""
+    return raw / f"{load_id:09d}"
+
+
+def read_history(raw: Path) -> History:
+    """The history of every committed load."""
+    files = []
+    for load_id in committed_loads(raw):
+        for part in sorted((load_folder(raw, load_id) / "landed_files").glob("*.parquet")):
+            files += [LandedFile(**row) for row in pq.read_table(part).to_pylist()]
+    return History(files)
+
+
+def landed_table(files: list[LandedFile], source: Source) -> pa.Table:
+    """Landed files as rows of raw.landed_files."""
+    return pa.Table.from_pylist([asdict(file) for file in files], schema=source.schema)

@@ -1,0 +1,627 @@
+"""One load: what is new in the landing zone, written as Parquet and committed by one rename."""
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from orchestration.landing import otlp, rules
+from orchestration.landing.contract import Source
+from orchestration.landing.decode import (
+    Coercion,
+    Line,
+    Rejection,
+    canonical_json,
+    json_object,
+    lines_of,
+)
+from orchestration.landing.files import (
+    Found,
+    Hashes,
+    Ignored,
+    Unreadable,
+    hash_until,
+    hashes_of,
+    kind_of,
+    scan,
+    unpacked,
+)
+from orchestration.landing.history import (
+    History,
+    LandedFile,
+    committed_loads,
+    landed_table,
+    load_folder,
+    read_history,
+)
+
+BATCH_ROWS = 50_000
+FILES_PER_LOAD = 1_000_000
+LONGEST_RAW_TEXT = 65_536
+LONGEST_OTLP_TEXT = 120
+# What is worth a line of progress.
+LARGE_BYTES = 10_000_000
+MANY_FILES = 1_000
+TELEMETRY = "otlp"
+
+
+@dataclass
+class LoadReport:
+    """What one night found in the landing zone; load_id is None where nothing was new."""
+
+    load_id: int | None = None
+    ignored: list[Ignored] = field(default_factory=list)
+    files: Counter[str] = field(default_factory=Counter)
+    rows: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    pending: int = 0
+
+    @property
+    def has_rejects(self) -> bool:
+        """Whether a file of this load had rejected rows or could not be read."""
+        return bool(self.rejected or self.unreadable)
+
+
+def land(
+    landing: Path,
+    raw: Path,
+    contract: dict[str, Source],
+    keeps_content: bool,
+    memory_limit: str,
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> LoadReport:
+    """Load what is new in the landing zone into the next load below raw/, or nothing.
+
+    Raises FileNotFoundError where there is no landing zone. A crash leaves a whole load or none.
+    """
+    if not landing.is_dir():
+        raise FileNotFoundError(
+            f"The landing zone {landing} is no folder: create it, or name another with --landing."
+        )
+    raw.mkdir(parents=True, exist_ok=True)
+    for leftover in raw.glob(".load-*"):
+        shutil.rmtree(leftover)
+    _write_empty_load(raw, contract)
+    history = read_history(raw)
+    load_id = committed_loads(raw)[-1] + 1
+    folder = raw / f".load-{load_id:09d}"
+    report = LoadReport()
+    with ExitStack() as stack:
+        load = _Load(load_id, folder, landing, contract, history, keeps_content, memory_limit)
+        stack.callback(load.close)
+        sources = [name for name, source in contract.items() if source.role != "bookkeeping"]
+        for entry in scan(landing, sources):
+            if isinstance(entry, Ignored):
+                report.ignored.append(entry)
+            else:
+                load.consider(entry, on_progress)
+        load.settle_cut_lines()
+        if load.landed:
+            load.finish(report)
+    if report.load_id is not None:
+        _sync(folder)
+        os.rename(folder, load_folder(raw, load_id))
+        _sync_folder(raw)
+    elif folder.exists():
+        shutil.rmtree(folder)
+    return report
+
+
+class _Load:
+    """The writers and counters of the load in progress."""
+
+    def __init__(
+        self,
+        load_id: int,
+        folder: Path,
+        landing: Path,
+        contract: dict[str, Source],
+        history: History,
+        keeps_content: bool,
+        memory_limit: str,
+    ) -> None:
+        self.load_id = load_id
+        self.folder = folder
+        self.landing = landing
+        self.contract = contract
+        self.history = history
+        self.keeps_content = keeps_content
+        self.landed: list[LandedFile] = []
+        self.rejected: list[dict[str, Any]] = []
+        self.reasons: Counter[str] = Counter()
+        self.rows: Counter[str] = Counter()
+        self._settled: Counter[int] = Counter()
+        self._telemetry_rows: list[dict[str, Any]] = []
+        self._writers: dict[str, pq.ParquetWriter] = {}
+        self._batches: dict[str, _Batch] = {}
+        self._open_lines = {file.first_file_id: file for file in history.pending()}
+        self._connection = duckdb.connect(
+            config={"memory_limit": memory_limit, "autoinstall_known_extensions": False}
+        )
+        self._connection.execute("set TimeZone = 'UTC'")
+
+    def close(self) -> None:
+        """Close what is open, without committing."""
+        for writer in self._writers.values():
+            writer.close()
+        self._connection.close()
+
+    def consider(self, found: Found, on_progress: Callable[[str], None]) -> None:
+        """Read what is new in a file, or note why there is nothing."""
+        last = self.history.by_path.get(found.path)
+        was_refused = last is not None and last.status == "unreadable" and not last.content_hash
+        if self.history.knows(found) and not was_refused:
+            return
+        landed = LandedFile(
+            load_id=self.load_id,
+            file_id=self.load_id * FILES_PER_LOAD + len(self.landed) + 1,
+            source=found.source,
+            path=found.path,
+            status="loaded",
+            size_bytes=found.size_bytes,
+            modified_ns=found.modified_ns,
+            end_byte=found.size_bytes,
+        )
+        landed.first_file_id = landed.file_id
+        try:
+            self._identify_and_read(found, landed, on_progress)
+        except (Unreadable, OSError) as error:
+            self._note_unreadable(landed, error, last)
+
+    def _identify_and_read(
+        self, found: Found, landed: LandedFile, on_progress: Callable[[str], None]
+    ) -> None:
+        file = self.landing / found.path
+        hashes = hashes_of(file, found.size_bytes, self.history.settled[found.source])
+        landed.head_hash, landed.content_hash = hashes.head, hashes.content
+        same = self.history.by_content.get((found.source, hashes.content))
+        if same is None:
+            same = self.history.by_settled.get((found.source, hashes.content))
+        if same is not None:
+            if same.path != found.path:
+                landed.status, landed.duplicate_of = "duplicate_of", same.file_id
+                self._note(landed)
+            return
+        if found.size_bytes >= LARGE_BYTES:
+            on_progress(f"reading {found.path} ({found.size_bytes:,} bytes)")
+        elif len(self.landed) % MANY_FILES == MANY_FILES - 1:
+            on_progress(f"read {len(self.landed) + 1:,} files")
+        with file.open("rb") as stream:
+            kind = kind_of(stream.read(4096))
+            if kind == "parquet":
+                self._read_parquet(file, landed)
+            elif kind == "plain":
+                self._continue(hashes, landed, file)
+                self._read_lines(_limited(stream, landed), landed, may_grow=True)
+            else:
+                with unpacked(file, kind, self.folder.parent) as whole:
+                    self._read_lines(whole, landed, may_grow=False)
+        landed.settled_hash = (
+            hashes.content
+            if landed.end_byte == landed.size_bytes
+            else hash_until(file, landed.end_byte)
+        )
+        self._note(landed)
+
+    def _continue(self, hashes: Hashes, landed: LandedFile, file: Path) -> None:
+        """Start after the known content that the file begins with."""
+        if not hashes.known_until:
+            return
+        known = self.history.by_settled[landed.source, hash_until(file, hashes.known_until)]
+        landed.first_file_id = known.first_file_id
+        landed.start_byte = hashes.known_until
+        self._open_lines.pop(known.first_file_id, None)
+
+    def _note_unreadable(
+        self, landed: LandedFile, error: Exception, last: LandedFile | None
+    ) -> None:
+        landed.status = "unreadable"
+        landed.detail = (
+            str(error)
+            if isinstance(error, Unreadable)
+            else f"it cannot be read: {getattr(error, 'strerror', None) or error}"
+        )
+        landed.first_file_id, landed.end_byte, landed.settled_hash = None, 0, None
+        if last is None or (last.status, last.detail, last.content_hash) != (
+            landed.status,
+            landed.detail,
+            landed.content_hash,
+        ):
+            self._note(landed)
+
+    def _note(self, landed: LandedFile) -> None:
+        self.landed.append(landed)
+        self.history.add(landed)
+
+    def settle_cut_lines(self) -> None:
+        """Reject the last lines that were cut in an earlier night and have not grown since."""
+        for file in self._open_lines.values():
+            cut = LandedFile(
+                load_id=self.load_id,
+                file_id=self.load_id * FILES_PER_LOAD + len(self.landed) + 1,
+                source=file.source,
+                path=file.path,
+                status="loaded",
+                first_file_id=file.first_file_id,
+                size_bytes=file.size_bytes,
+                modified_ns=file.modified_ns,
+                start_byte=file.end_byte,
+                end_byte=file.size_bytes,
+                head_hash=file.head_hash,
+                content_hash=file.content_hash,
+                settled_hash=file.content_hash,
+                lines=1,
+            )
+            assert file.first_file_id is not None
+            number = self.history.lines[file.first_file_id] + 1
+            rejection = Rejection("cut", "the last line is cut, and the file has not grown since")
+            self._reject(cut, number, None, rejection, file.pending_text or "")
+            self._note(cut)
+
+    def finish(self, report: LoadReport) -> None:
+        """Write what is buffered and the books of the load, and check that they balance."""
+        for batch in self._batches.values():
+            self._flush(batch)
+        self._flush_telemetry()
+        for file in self.landed:
+            if file.status == "loaded" and file.lines != self._settled[file.file_id] + file.blank:
+                raise AssertionError(
+                    f"{file.path} has {file.lines} lines, but {self._settled[file.file_id]} were "
+                    f"loaded or rejected and {file.blank} are blank: please report this."
+                )
+        self._write("landed_files", landed_table(self.landed, self.contract["landed_files"]))
+        schema = self.contract["rejected_rows"].schema
+        if self.rejected:
+            self._write("rejected_rows", pa.Table.from_pylist(self.rejected, schema=schema))
+        for writer in self._writers.values():
+            writer.close()
+        report.load_id = self.load_id
+        report.files = Counter(file.status for file in self.landed)
+        report.rows = self.rows
+        report.rejected = self.reasons
+        report.pending = sum(file.pending for file in self.landed)
+        report.unreadable = [
+            (file.path, file.detail or "") for file in self.landed if file.status == "unreadable"
+        ]
+
+    def _read_lines(self, stream: Iterable[bytes], landed: LandedFile, may_grow: bool) -> None:
+        assert landed.first_file_id is not None
+        first_number = self.history.lines[landed.first_file_id] + 1
+        read = self._telemetry if landed.source == TELEMETRY else self._platform
+        for line in lines_of(stream, first_number, landed.start_byte):
+            if not line.text.strip():
+                landed.lines += 1
+                landed.blank += 1
+                continue
+            try:
+                value = json_object(line.text)
+            except Rejection as rejection:
+                if may_grow and not line.is_terminated:
+                    landed.pending = 1
+                    landed.pending_text = _raw_text(landed.source, line.text)
+                    landed.end_byte -= len(line.text)
+                    continue
+                landed.lines += 1
+                self._reject(landed, line.number, None, rejection, line.text)
+                continue
+            landed.lines += 1
+            read(value, line, landed)
+
+    def _platform(self, fields: dict[str, Any], line: Line, landed: LandedFile) -> None:
+        batch = self._batch(landed.source)
+        before = batch.coercion.rounded
+        try:
+            row = batch.coercion.row(fields)
+        except Rejection as rejection:
+            self._reject(landed, line.number, None, rejection, line.text)
+            return
+        landed.rounded_amounts += batch.coercion.rounded - before
+        batch.add(landed, line.number, line.text, row)
+        if len(batch.rows) >= BATCH_ROWS:
+            self._flush(batch)
+
+    def _telemetry(self, request: dict[str, Any], line: Line, landed: LandedFile) -> None:
+        rows = []
+        count = 0
+        try:
+            for count, record in enumerate(otlp.records(request, self.keeps_content), 1):
+                if isinstance(record, Rejection):
+                    self._reject(landed, line.number, count, record, line.text)
+                    continue
+                row = {**record.__dict__, "load_id": self.load_id, "file_id": landed.file_id}
+                landed.rounded_amounts += row.pop("rounded_amounts")
+                rows.append({**row, "line": line.number})
+        except Rejection as rejection:
+            self._reject(landed, line.number, None, rejection, line.text)
+            return
+        if count == 0:
+            landed.blank += 1
+            return
+        self._settled[landed.file_id] += 1
+        self.rows[TELEMETRY] += len(rows)
+        self._telemetry_rows += rows
+        if len(self._telemetry_rows) >= BATCH_ROWS:
+            self._flush_telemetry()
+
+    def _read_parquet(self, file: Path, landed: LandedFile) -> None:
+        if landed.source == TELEMETRY:
+            raise Unreadable("telemetry is read from JSON lines only: set the exporter to json")
+        source = self.contract[landed.source]
+        batch = self._batch(landed.source)
+        self._flush(batch)
+        number = 1
+        try:
+            with pq.ParquetFile(file) as parquet:
+                for part in parquet.iter_batches(BATCH_ROWS):
+                    self._parquet_part(pa.Table.from_batches([part]), number, source, landed)
+                    number += len(part)
+        except pa.ArrowException as error:
+            raise Unreadable(f"its Parquet content is damaged ({error}): send it again") from error
+        landed.lines = number - 1
+
+    def _parquet_part(
+        self, part: pa.Table, number: int, source: Source, landed: LandedFile
+    ) -> None:
+        coercion = Coercion(source, self.keeps_content)
+        broken: dict[int, Rejection] = {}
+        columns: dict[str, Any] = {
+            "row_number": pa.array(range(len(part)), pa.int64()),
+            "file_id": pa.array([landed.file_id] * len(part), pa.int64()),
+        }
+        for item in source.fields:
+            column = _column(part, item.name)
+            if not _fits(item.kind, column.type):
+                values = []
+                for position, value in enumerate(column.to_pylist()):
+                    try:
+                        values.append(coercion.value(item, value))
+                    except Rejection as rejection:
+                        broken.setdefault(position, rejection)
+                        values.append(None)
+                kind = pa.list_(pa.string()) if item.kind == "tags" else pa.string()
+                column = pa.chunked_array([pa.array(values, kind)])
+            columns[item.name] = column
+        unknown = [name for name in part.column_names if name not in columns]
+        columns["extra"] = pa.array(
+            [coercion.extra(row) for row in part.select(unknown).to_pylist()]
+            if unknown
+            else [None] * len(part),
+            pa.string(),
+        )
+        landed.rounded_amounts += coercion.rounded
+        table = pa.table(columns)
+        for position, rejection in broken.items():
+            raw = canonical_json(part.slice(position, 1).to_pylist()[0])
+            self._reject(landed, number + position, None, rejection, raw)
+        if broken:
+            keep = pa.array(position not in broken for position in range(len(part)))
+            table = table.filter(keep)
+        self._judge(
+            source,
+            table,
+            lambda position: (
+                landed,
+                number + position,
+                canonical_json(part.slice(position, 1).to_pylist()[0]),
+            ),
+        )
+
+    def _batch(self, source: str) -> "_Batch":
+        if source not in self._batches:
+            coercion = Coercion(self.contract[source], self.keeps_content)
+            self._batches[source] = _Batch(self.contract[source], coercion)
+        return self._batches[source]
+
+    def _flush(self, batch: "_Batch") -> None:
+        if batch.rows:
+            origins = batch.origins
+            self._judge(batch.source, batch.table(), lambda position: origins[position])
+            batch.clear()
+
+    def _flush_telemetry(self) -> None:
+        if self._telemetry_rows:
+            schema = self.contract[TELEMETRY].schema
+            self._write(TELEMETRY, pa.Table.from_pylist(self._telemetry_rows, schema=schema))
+            self._telemetry_rows = []
+
+    def _judge(
+        self,
+        source: Source,
+        candidates: pa.Table,
+        origin: Callable[[int], tuple[LandedFile, int, bytes | str]],
+    ) -> None:
+        """Apply the rules to candidate rows: write the good ones, reject the others."""
+        sql = rules.judged(source, "candidates", candidates.schema)
+        self._connection.register("candidates", candidates)
+        result = self._connection.sql(sql).to_arrow_table()
+        self._connection.unregister("candidates")
+        is_good = pc.is_null(result["problem"])
+        bad = result.filter(pc.invert(is_good)).select(["row_number", "problem"])
+        by_number: dict[int, int] = {}
+        if len(bad):
+            numbers = candidates["row_number"].to_pylist()
+            by_number = {number: index for index, number in enumerate(numbers)}
+        for row in bad.to_pylist():
+            reason, name = row["problem"].split(":")
+            value = candidates[name][by_number[row["row_number"]]].as_py()
+            rejection = Rejection(reason, rules.sentence(source, reason, name, value))
+            landed, line, raw = origin(row["row_number"])
+            self._reject(landed, line, None, rejection, raw)
+        good = result.filter(is_good)
+        if not len(good):
+            return
+        for file_id in good["file_id"].value_counts().to_pylist():
+            self._settled[file_id["values"]] += file_id["counts"]
+        self.rows[source.name] += len(good)
+        loads = pa.array([self.load_id] * len(good), pa.int64())
+        good = good.append_column("load_id", loads)
+        self._write(source.name, good.select(source.schema.names).cast(source.schema))
+
+    def _reject(
+        self,
+        landed: LandedFile,
+        line: int,
+        record_number: int | None,
+        rejection: Rejection,
+        raw: bytes | str,
+    ) -> None:
+        if record_number is None:
+            self._settled[landed.file_id] += 1
+        self.reasons[rejection.reason] += 1
+        self.rejected.append(
+            {
+                "load_id": self.load_id,
+                "file_id": landed.file_id,
+                "source": landed.source,
+                "path": landed.path,
+                "line": line,
+                "record_number": record_number,
+                "reason": rejection.reason,
+                "detail": rejection.detail,
+                "raw_text": _raw_text(landed.source, raw),
+            }
+        )
+
+    def _write(self, name: str, table: pa.Table) -> None:
+        if name not in self._writers:
+            folder = self.folder / name
+            folder.mkdir(parents=True, exist_ok=True)
+            self._writers[name] = _writer(folder / "part-0.parquet", table.schema)
+        self._writers[name].write_table(table)
+
+
+class _Batch:
+    """Rows of one source that wait for the rules, and where each came from."""
+
+    def __init__(self, source: Source, coercion: Coercion) -> None:
+        self.source = source
+        self.coercion = coercion
+        self.clear()
+
+    def clear(self) -> None:
+        self.rows: list[list[Any]] = []
+        self.origins: list[tuple[LandedFile, int, bytes]] = []
+
+    def add(self, landed: LandedFile, line: int, text: bytes, row: list[Any]) -> None:
+        self.rows.append(row)
+        self.origins.append((landed, line, text))
+
+    def table(self) -> pa.Table:
+        """The rows as a relation of texts, with row_number as the index of their origin."""
+        kinds = [
+            pa.list_(pa.string()) if item.kind == "tags" else pa.string()
+            for item in self.source.fields
+        ]
+        names = [item.name for item in self.source.fields]
+        columns = [
+            pa.array(values, kind)
+            for values, kind in zip(
+                zip(*self.rows, strict=True), [*kinds, pa.string()], strict=True
+            )
+        ]
+        numbers = pa.array(range(len(self.rows)), pa.int64())
+        files = pa.array([landed.file_id for landed, _, _ in self.origins], pa.int64())
+        return pa.table(
+            [numbers, files, *columns], names=["row_number", "file_id", *names, "extra"]
+        )
+
+
+def _limited(stream: BinaryIO, landed: LandedFile) -> Iterator[bytes]:
+    """The lines of a plain file between start_byte and its size when it was scanned."""
+    position = landed.start_byte
+    if position:
+        stream.seek(position - 1)
+        if stream.read(1) != b"\n":
+            rest = stream.read(2)
+            position += 1 if rest.startswith(b"\n") else 2 if rest == b"\r\n" else 0
+    stream.seek(position)
+    while position < landed.size_bytes and (line := stream.readline()):
+        line = line[: landed.size_bytes - position]
+        position += len(line)
+        yield line
+
+
+def _column(part: pa.Table, name: str) -> pa.ChunkedArray:
+    if name not in part.column_names:
+        return pa.chunked_array([pa.nulls(len(part), pa.string())])
+    column = part[name]
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return column.cast(pa.string()) if pa.types.is_null(column.type) else column
+
+
+def _fits(kind: str, arrow_type: pa.DataType) -> bool:
+    """Whether rules.py judges a Parquet column of this type as it is."""
+    types = pa.types
+    is_text = types.is_string(arrow_type) or types.is_large_string(arrow_type)
+    if kind in ("id", "text"):
+        return is_text or types.is_integer(arrow_type)
+    if kind == "instant":
+        return is_text or types.is_timestamp(arrow_type)
+    if kind == "whole":
+        return is_text or types.is_integer(arrow_type)
+    if kind in ("latency", "amount"):
+        scale = 3 if kind == "latency" else 12
+        return (
+            types.is_integer(arrow_type)
+            or (is_text and kind == "amount")
+            or (types.is_decimal(arrow_type) and arrow_type.scale <= scale)
+        )
+    if kind == "boolean":
+        return types.is_boolean(arrow_type)
+    return types.is_list(arrow_type) and types.is_string(arrow_type.value_type)
+
+
+def _raw_text(source: str, raw: bytes | str) -> str:
+    text = raw if isinstance(raw, str) else raw.decode("utf-8", "backslashreplace")
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text[: LONGEST_OTLP_TEXT if source == TELEMETRY else LONGEST_RAW_TEXT]
+
+
+def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    return pq.ParquetWriter(path, schema, compression="zstd", compression_level=1)
+
+
+def _write_empty_load(raw: Path, contract: dict[str, Source]) -> None:
+    """Load 0: an empty, typed file per source, so that what never came is an empty table."""
+    folder = load_folder(raw, 0)
+    wanted = {name: source.schema for name, source in contract.items()}
+    parts = {name: folder / name / "part-0.parquet" for name in wanted}
+    if all(
+        part.exists() and pq.read_schema(part).equals(wanted[name]) for name, part in parts.items()
+    ):
+        return
+    building = raw / ".load-000000000"
+    for name, schema in wanted.items():
+        (building / name).mkdir(parents=True, exist_ok=True)
+        with _writer(building / name / "part-0.parquet", schema):
+            pass
+    _sync(building)
+    if folder.exists():
+        shutil.rmtree(folder)
+    os.rename(building, folder)
+    _sync_folder(raw)
+
+
+def _sync(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        _sync_folder(path)
+    _sync_folder(folder)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

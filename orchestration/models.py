@@ -1,0 +1,152 @@
+"""The dbt build, run in this process: its progress as it goes, and what became of each node."""
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestration.night import dbt_environment
+from orchestration.project import DBT_PROJECT, DBT_TARGET, Settings, dbt_project_version
+
+log = logging.getLogger("warehouse")
+
+MANIFEST = DBT_TARGET / "manifest.json"
+MANIFEST_VERSION = DBT_TARGET / "manifest.version"
+
+
+class BuildFailed(RuntimeError):
+    """A model or test failed, and nothing is published; the text names it in one sentence."""
+
+
+@dataclass
+class BuildOutcome:
+    """What became of each node: seconds by unique id, failures of tests and models by name."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    passed_tests: dict[str, bool] = field(default_factory=dict)
+    failures: list[tuple[str, str, str]] = field(default_factory=list)
+    error: str | None = None
+
+    def raise_for_failures(self) -> None:
+        """Raise BuildFailed for the first failure, with the number of the others."""
+        if self.error:
+            raise BuildFailed(f"dbt could not start: {self.error}")
+        if self.failures:
+            kind, name, message = self.failures[0]
+            others = len(self.failures) - 1
+            more = f" (and {others} more)" if others else ""
+            if kind == "test":
+                raise BuildFailed(
+                    f"The test {name} failed{more}: {message}; nothing was published, and "
+                    "yesterday's figures stay."
+                )
+            raise BuildFailed(
+                f"The model {name} could not be built{more}: {message}; nothing was published."
+            )
+
+
+def build(settings: Settings) -> BuildOutcome:
+    """Build and test every model over the night that `<home>/run` describes.
+
+    Parses what changed since the manifest was made. Leaves no connection to the build file open.
+    """
+    outcome = BuildOutcome()
+    with _environment(settings):
+        result = _invoke(settings, ["build", "--exclude-resource-type", "unit_test"], _progress())
+    if result.exception is not None:
+        outcome.error = _one_line(str(result.exception))
+    for node in getattr(result.result, "results", None) or []:
+        unique_id, status = node.node.unique_id, str(node.status)
+        kind = str(node.node.resource_type)
+        outcome.seconds[unique_id] = node.execution_time
+        if kind == "test" and status != "skipped":
+            outcome.passed_tests[unique_id] = status in ("pass", "warn")
+        if status in ("error", "fail", "runtime error"):
+            outcome.failures.append((kind, node.node.name, _one_line(node.message or status)))
+    if not result.success and not outcome.failures and not outcome.error:
+        outcome.error = "it reported no success, and no reason"
+    return outcome
+
+
+def prepare_manifest(force: bool = False) -> None:
+    """Have dbt parse the project where its manifest is missing or older than a file of it."""
+    wanted = dbt_project_version()
+    if (
+        not force
+        and MANIFEST.exists()
+        and MANIFEST_VERSION.exists()
+        and MANIFEST_VERSION.read_text(encoding="utf-8") == wanted
+    ):
+        return
+    log.info("preparing the dbt manifest")
+    settings = Settings.read()
+    with _environment(settings):
+        result = _invoke(settings, ["parse", "--write-json"], [], target=str(DBT_TARGET))
+    if not result.success:
+        raise BuildFailed(f"dbt cannot parse the project: {_one_line(str(result.exception))}")
+    MANIFEST_VERSION.write_text(wanted, encoding="utf-8")
+
+
+def _invoke(
+    settings: Settings, command: list[str], callbacks: list[Any], target: str | None = None
+) -> Any:
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    folder = str(settings.home / "dbt")
+    arguments = [
+        "--quiet",
+        "--log-level-file",
+        "none",
+        *command,
+        "--project-dir",
+        str(DBT_PROJECT),
+        "--profiles-dir",
+        str(DBT_PROJECT),
+        "--target-path",
+        target or folder,
+        "--log-path",
+        folder,
+    ]
+    if "--write-json" not in command:
+        arguments.append("--no-write-json")
+    try:
+        return dbtRunner(callbacks=callbacks).invoke(arguments)
+    finally:
+        DuckDBConnectionManager.close_all_connections()
+
+
+def _progress() -> list[Any]:
+    """A callback that tells every tenth of the nodes."""
+    counter = {"done": 0, "told": 0}
+    lock = threading.Lock()
+
+    def tell(event: Any) -> None:
+        if event.info.name != "NodeFinished":
+            return
+        with lock:
+            counter["done"] += 1
+            if counter["done"] - counter["told"] >= 25:
+                counter["told"] = counter["done"]
+                log.info("built and tested %s nodes", counter["done"])
+
+    return [tell]
+
+
+@contextmanager
+def _environment(settings: Settings) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(dbt_environment(settings))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _one_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(lines)[:400]

@@ -1,0 +1,266 @@
+"""The parameters of a night: what it applies, what it looks back from, what dbt reads of both."""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from orchestration.landing.contract import read_contract
+from orchestration.landing.files import Ignored, scan
+from orchestration.landing.history import committed_loads, load_folder, read_history
+from orchestration.project import CONTRACT, SEEDS, Settings, code_version, facts_version
+from orchestration.timeframes import local_date, read_timeframes, window_of
+
+PAGES = ("reports", "analytics", "usage", "billing")
+# Analysts on older clients open the published file too: DuckDB from 1.2 on reads this version.
+STORAGE_VERSION = "v1.2.0"
+
+
+@dataclass(frozen=True)
+class Night:
+    """One night: its identity, its instant, and the loads that nothing published has seen yet."""
+
+    night_id: str
+    as_of: datetime
+    timezone: str
+    week_start: str
+    code_version: str
+    facts_version: str
+    is_full_check: bool
+    new_loads: tuple[int, ...]
+
+    @property
+    def local_date(self) -> str:
+        """The local date of as_of, which names the set."""
+        from zoneinfo import ZoneInfo
+
+        return local_date(self.as_of, ZoneInfo(self.timezone)).isoformat()
+
+
+def prepare(
+    settings: Settings,
+    as_of: datetime,
+    ignored: Iterable[Ignored],
+    full_refresh: bool = False,
+    is_full_check: bool = False,
+) -> Night:
+    """Decide what a night applies, make its build file ready, and write <home>/run for dbt.
+
+    Facts that are missing, unreadable or of another facts_version are built anew from all loads.
+    """
+    facts = facts_version()
+    loads = [load for load in committed_loads(settings.raw) if load > 0]
+    applied = None if full_refresh else _applied(settings.build_file, facts)
+    if applied is None:
+        _start_build_file(settings.build_file)
+        applied = set()
+    published = applied_and_published(settings.published_file)
+    night = Night(
+        night_id=_next_night_id(settings),
+        as_of=as_of,
+        timezone=settings.timezone.key,
+        week_start=settings.week_start,
+        code_version=code_version(),
+        facts_version=facts,
+        is_full_check=is_full_check,
+        new_loads=tuple(load for load in loads if load not in published),
+    )
+    settings.run.mkdir(parents=True, exist_ok=True)
+    for name, table in (
+        ("night", _night_table(night)),
+        ("windows", _windows_table(settings, as_of)),
+        ("loads", _loads_table(settings.raw, loads, applied)),
+        ("ignored_files", _ignored_table(ignored)),
+    ):
+        pq.write_table(table, settings.run / f"{name}.parquet")
+    (settings.run / "night.json").write_text(
+        json.dumps({**asdict(night), "as_of": as_of.isoformat()}), encoding="utf-8"
+    )
+    return night
+
+
+def read_night(settings: Settings) -> Night:
+    """The night that was prepared last in this home."""
+    values = json.loads((settings.run / "night.json").read_text(encoding="utf-8"))
+    values["as_of"] = datetime.fromisoformat(values["as_of"])
+    values["new_loads"] = tuple(values["new_loads"])
+    return Night(**values)
+
+
+def has_news(settings: Settings, as_of: datetime) -> bool:
+    """Whether a night would publish anything: new input, parameters or code, a night cut short."""
+    published = _published_night(settings.published_file)
+    wanted = (
+        as_of.replace(tzinfo=None),
+        settings.timezone.key,
+        settings.week_start,
+        code_version(),
+    )
+    if published is None or published[1:5] != wanted:
+        return True
+    manifest = settings.exports / "latest" / "manifest.json"
+    dated = settings.exports / local_date(as_of, settings.timezone).isoformat() / "manifest.json"
+    if {_night_id_of(manifest), _night_id_of(dated)} != {published[0]}:
+        return True
+    loads = {load for load in committed_loads(settings.raw) if load > 0}
+    if loads - applied_and_published(settings.published_file):
+        return True
+    return _lands_anything(settings, published[5])
+
+
+def _lands_anything(settings: Settings, known_ignored: set[tuple[str, str]]) -> bool:
+    contract = read_contract(CONTRACT)
+    sources = [name for name, source in contract.items() if source.role != "bookkeeping"]
+    history = read_history(settings.raw)
+    entries = list(scan(settings.landing, sources))
+    ignored = {(entry.path, entry.reason) for entry in entries if isinstance(entry, Ignored)}
+    return bool(history.unknown(entries) or history.pending()) or ignored != known_ignored
+
+
+def applied_and_published(published_file: Path) -> set[int]:
+    """The loads whose figures are published; none where nothing is."""
+    if not published_file.exists():
+        return set()
+    with duckdb.connect(str(published_file), read_only=True) as connection:
+        rows = connection.execute("select load_id from quality.applied_loads").fetchall()
+    return {row[0] for row in rows}
+
+
+def _published_night(published_file: Path) -> tuple | None:
+    if not published_file.exists():
+        return None
+    with duckdb.connect(str(published_file), read_only=True) as connection:
+        night = connection.execute(
+            "select night_id, as_of, timezone, week_start, code_version from quality.night"
+        ).fetchone()
+        ignored = connection.execute("select path, reason from quality.ignored_files").fetchall()
+    assert night is not None
+    return (*night, set(ignored))
+
+
+def _night_id_of(manifest: Path) -> str | None:
+    if not manifest.exists():
+        return None
+    return json.loads(manifest.read_text(encoding="utf-8"))["night_id"]
+
+
+def _applied(build_file: Path, facts: str) -> set[int] | None:
+    """The loads that the build file has applied; None where it must be built anew."""
+    if not build_file.exists():
+        return None
+    try:
+        with duckdb.connect(str(build_file)) as connection:
+            rows = connection.execute(
+                "select load_id, facts_version from quality.applied_loads"
+            ).fetchall()
+    except duckdb.CatalogException:
+        return None
+    except duckdb.Error as error:
+        raise RuntimeError(
+            f"The build file {build_file} cannot be opened ({error}): if nobody has it open, "
+            "rebuild it from the loads with `warehouse night --full-refresh`."
+        ) from error
+    if any(version != facts for _, version in rows):
+        return None
+    return {load for load, _ in rows}
+
+
+def _start_build_file(build_file: Path) -> None:
+    build_file.parent.mkdir(parents=True, exist_ok=True)
+    for file in (build_file, build_file.with_name(build_file.name + ".wal")):
+        file.unlink(missing_ok=True)
+    with duckdb.connect() as connection:
+        quoted = str(build_file).replace("'", "''")
+        connection.execute(f"attach '{quoted}' as building (storage_version '{STORAGE_VERSION}')")
+        connection.execute("create schema building.quality")
+
+
+def _next_night_id(settings: Settings) -> str:
+    numbers = [0]
+    if (settings.run / "night.json").exists():
+        numbers.append(int(read_night(settings).night_id))
+    published = _published_night(settings.published_file)
+    if published:
+        numbers.append(int(published[0]))
+    if settings.sets.is_dir():
+        tails = (folder.name.rpartition("-")[2] for folder in settings.sets.iterdir())
+        numbers += [int(tail) for tail in tails if tail.isdigit()]
+    return f"{max(numbers) + 1:06d}"
+
+
+def _night_table(night: Night) -> pa.Table:
+    return pa.table(
+        {
+            "night_id": [night.night_id],
+            "as_of": pa.array([night.as_of.replace(tzinfo=None)], pa.timestamp("us")),
+            "timezone": [night.timezone],
+            "week_start": [night.week_start],
+            "code_version": [night.code_version],
+            "facts_version": [night.facts_version],
+            "is_full_check": [night.is_full_check],
+        }
+    )
+
+
+def _windows_table(settings: Settings, as_of: datetime) -> pa.Table:
+    rows = []
+    for position, timeframe in enumerate(read_timeframes(SEEDS / "timeframes.csv")):
+        window = window_of(timeframe, as_of, settings.timezone, settings.week_start)
+        for page in PAGES:
+            if page in timeframe.pages:
+                rows.append(
+                    {
+                        "page": page,
+                        "timeframe": timeframe.timeframe,
+                        "position": position,
+                        "window_start_at": window.start_at.replace(tzinfo=None),
+                        "window_end_at": window.end_at.replace(tzinfo=None),
+                        "previous_start_at": window.previous_start_at.replace(tzinfo=None),
+                        "previous_end_at": window.previous_end_at.replace(tzinfo=None),
+                    }
+                )
+    instant = pa.timestamp("us")
+    schema = pa.schema(
+        [("page", pa.string()), ("timeframe", pa.string()), ("position", pa.int64())]
+        + [
+            (name, instant)
+            for name in (
+                "window_start_at", "window_end_at", "previous_start_at", "previous_end_at",
+            )
+        ]
+    )  # fmt: skip
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def _loads_table(raw: Path, loads: list[int], applied: set[int]) -> pa.Table:
+    """Every Parquet file of load 0 and of the loads to apply; of the others there is no need."""
+    rows = []
+    for load in [0, *(load for load in loads if load not in applied)]:
+        for part in sorted(load_folder(raw, load).glob("*/*.parquet")):
+            path = part.relative_to(raw.parent).as_posix()
+            rows.append((load, part.parent.name, path, load > 0))
+    columns = list(zip(*rows, strict=True))
+    names = ["load_id", "source", "path", "is_to_apply"]
+    types = [pa.int64(), pa.string(), pa.string(), pa.bool_()]
+    arrays = [pa.array(values, kind) for values, kind in zip(columns, types, strict=True)]
+    return pa.table(arrays, names=names)
+
+
+def _ignored_table(ignored: Iterable[Ignored]) -> pa.Table:
+    schema = pa.schema([("path", pa.string()), ("reason", pa.string())])
+    return pa.Table.from_pylist([asdict(item) for item in ignored], schema=schema)
+
+
+def dbt_environment(settings: Settings) -> dict[str, str]:
+    """What profiles.yml reads."""
+    return {
+        **os.environ,
+        "WAREHOUSE_BUILD_FILE": str(settings.build_file),
+        "WAREHOUSE_MEMORY_LIMIT": settings.memory_limit,
+    }

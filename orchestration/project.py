@@ -1,0 +1,145 @@
+"""Where things are and how a night is set: the only module that reads the environment."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Self
+from zoneinfo import ZoneInfo
+
+ROOT = Path(__file__).resolve().parents[1]
+DBT_PROJECT = ROOT / "dbt_project"
+DBT_TARGET = DBT_PROJECT / "target"
+SEEDS = ROOT / "seeds"
+SAMPLE = SEEDS / "sample"
+CONTRACT = DBT_PROJECT / "models" / "staging" / "platform" / "_raw__sources.yml"
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+TRUE_WORDS = {"1", "true", "yes", "on"}
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; its text is one sentence for the person who set it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a warehouse: folders, calendar, and what may be kept."""
+
+    landing: Path
+    home: Path
+    exports: Path
+    timezone: ZoneInfo
+    week_start: str
+    keeps_content: bool
+    memory_limit: str
+
+    @classmethod
+    def read(
+        cls,
+        landing: str | Path | None = None,
+        home: str | Path | None = None,
+        exports: str | Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Settings from the arguments, else the WAREHOUSE_* variables, else the defaults.
+
+        Raises SettingsError for a timezone or week start that does not exist.
+        """
+        given = os.environ if environment is None else environment
+
+        def folder(argument: str | Path | None, name: str, default: Path) -> Path:
+            return Path(argument or given.get(name) or default).expanduser().absolute()
+
+        timezone = given.get("WAREHOUSE_TIMEZONE") or "UTC"
+        try:
+            zone = ZoneInfo(timezone)
+        except (KeyError, ValueError, OSError) as error:
+            raise SettingsError(
+                f"WAREHOUSE_TIMEZONE is {timezone!r}, which is no timezone: "
+                "set a name of the tz database, such as Europe/Berlin."
+            ) from error
+        week_start = (given.get("WAREHOUSE_WEEK_START") or "monday").lower()
+        if week_start not in WEEKDAYS:
+            raise SettingsError(
+                f"WAREHOUSE_WEEK_START is {week_start!r}, which is no day: "
+                f"set one of {', '.join(WEEKDAYS)}."
+            )
+        return cls(
+            landing=folder(landing, "WAREHOUSE_LANDING", SAMPLE / "landing"),
+            home=folder(home, "WAREHOUSE_HOME", ROOT / ".warehouse"),
+            exports=folder(exports, "WAREHOUSE_EXPORTS", ROOT / "exports"),
+            timezone=zone,
+            week_start=week_start,
+            keeps_content=given.get("WAREHOUSE_KEEP_CONTENT", "").lower() in TRUE_WORDS,
+            memory_limit=given.get("WAREHOUSE_MEMORY_LIMIT") or "2GB",
+        )
+
+    @property
+    def raw(self) -> Path:
+        """Committed loads, one folder each."""
+        return self.home / "raw"
+
+    @property
+    def run(self) -> Path:
+        """Parameters of the night in progress, read by dbt."""
+        return self.home / "run"
+
+    @property
+    def build_file(self) -> Path:
+        """The database that a night works in; nobody else opens it."""
+        return self.home / "build" / "warehouse.duckdb"
+
+    @property
+    def published_file(self) -> Path:
+        """The database that analysts open."""
+        return self.home / "published" / "warehouse.duckdb"
+
+    @property
+    def candidate_file(self) -> Path:
+        """The next published database, before it takes its place."""
+        return self.home / "published" / ".candidate" / "warehouse.duckdb"
+
+    @property
+    def sets(self) -> Path:
+        """One folder per exported set."""
+        return self.exports / "sets"
+
+
+def _digest(paths: list[Path]) -> str:
+    digest = hashlib.blake2b(digest_size=6)
+    for path in sorted(paths):
+        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0")
+        digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _sources_of(*folders: Path) -> list[Path]:
+    skipped = {"target", "sample", "logs", "__pycache__"}
+    endings = {".sql", ".yml", ".py", ".csv", ".md"}
+    return [
+        path
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.suffix in endings and not skipped & set(path.parts)
+    ]
+
+
+def code_version() -> str:
+    """The version of the package and a digest of all that decides a figure."""
+    digest = _digest(_sources_of(DBT_PROJECT, ROOT / "orchestration", SEEDS))
+    return f"{version('agent-warehouse')}+{digest}"
+
+
+def facts_version() -> str:
+    """A digest of the SQL that decides what facts hold: facts of another version are rebuilt."""
+    models = DBT_PROJECT / "models"
+    folders = (models / "staging", models / "intermediate", DBT_PROJECT / "macros")
+    return _digest([path for path in _sources_of(*folders) if path.suffix == ".sql"])
+
+
+def dbt_project_version() -> str:
+    """A digest of every file that dbt parses, which tells whether its manifest is out of date."""
+    return _digest(_sources_of(DBT_PROJECT))

@@ -1,0 +1,36 @@
+"""From the build file to what analysts open: a copy, which takes its place by one rename."""
+
+import os
+import shutil
+from pathlib import Path
+
+import duckdb
+
+from orchestration.project import Settings
+
+
+def stage_candidate(settings: Settings) -> Path:
+    """Copy the finished build file to where it waits to be published; nobody opens it there."""
+    with duckdb.connect(str(settings.build_file)) as connection:
+        connection.execute("checkpoint")
+    candidate = settings.candidate_file
+    candidate.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(settings.build_file, candidate)
+    sync(candidate)
+    sync(candidate.parent)
+    return candidate
+
+
+def publish_candidate(settings: Settings) -> None:
+    """Put the candidate in the place of the published file: readers see the old or the new."""
+    os.replace(settings.candidate_file, settings.published_file)
+    sync(settings.published_file.parent)
+
+
+def sync(path: Path) -> None:
+    """Have the disk hold what was written to a file or folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
