@@ -131,7 +131,7 @@ def _figures(
     """Per timeframe: rows, the sums of money and token columns, and the neutralised cells."""
     summed = [column.name for column in report.columns if column.kind in SUMMED_KINDS]
     texts = [column for column in report.columns if column.kind == "text"]
-    guarded = " + ".join(f"count_if({column.is_formula})" for column in texts)
+    guarded = " + ".join(f"count(*) filter ({column.is_formula})" for column in texts)
     sums = ", ".join(f"cast(sum(r.{name}) as varchar)" for name in summed)
     rows = connection.execute(
         f"select r.timeframe, count(*), {guarded}, {sums} "

@@ -98,7 +98,8 @@ def _invoke(
 
     folder = str(settings.home / "dbt")
     arguments = [
-        "--quiet",
+        "--log-level",
+        "none",
         "--log-level-file",
         "none",
         *command,

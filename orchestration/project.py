@@ -134,10 +134,12 @@ def code_version() -> str:
 
 
 def facts_version() -> str:
-    """A digest of the SQL that decides what facts hold: facts of another version are rebuilt."""
+    """A digest of what decides the tables that grow: those of another version are rebuilt."""
     models = DBT_PROJECT / "models"
-    folders = (models / "staging", models / "intermediate", DBT_PROJECT / "macros")
-    return _digest([path for path in _sources_of(*folders) if path.suffix == ".sql"])
+    folders = (models / "staging", models / "intermediate", models / "quality")
+    sql = [path for path in _sources_of(*folders) if path.suffix == ".sql"]
+    macros = [path for path in _sources_of(DBT_PROJECT / "macros") if "reports" not in path.parts]
+    return _digest([CONTRACT, *sql, *macros])
 
 
 def dbt_project_version() -> str:

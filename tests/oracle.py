@@ -618,14 +618,14 @@ def owners_by_identity(identities: Iterable[Row], users: Iterable[Row]) -> dict[
 
 
 def telemetry_user(attributes: dict[str, Any], owners: dict[str, set[str]]) -> str | None:
-    """The user whom the first identity that belongs to one user names, else the first as it is."""
+    """The user whom the first identity that belongs to one user names, else the first one."""
     names = ("user.account_uuid", "user.email", "user.id")
     sent = [text for text in (read_field("id", attributes.get(name)) for name in names) if text]
     for identity in sent:
         users = owners.get(lookup_form(identity), set())
         if len(users) == 1:
             return next(iter(users))
-    return sent[0] if sent else None
+    return lookup_form(sent[0]) if sent else None
 
 
 def telemetry_request(log: LogRecord, owners: dict[str, set[str]]) -> Row:
@@ -1186,10 +1186,12 @@ def comparison_cells(session: Session, typical: dict[str, Typical], name: str) -
 
 
 def session_email(session: Session, user_id: str | None, users: dict[str, Row]) -> str | None:
-    """The e-mail of the session's user, else the greatest that the client sent."""
+    """The e-mail of the session's user, else the greatest that the client sent for that user."""
     if user_id in users and users[user_id]["email"]:
         return users[user_id]["email"]
-    sent = {request["sent_email"] for request in session.requests} - {None}
+    sent = {
+        request["sent_email"] for request in session.requests if request["user_id"] == user_id
+    } - {None}
     return max(sent, key=text_order, default=None)
 
 

@@ -26,7 +26,6 @@ chosen as (
         row_number() over (
             partition by {{ key }}
             order by
-                is_known_by_then desc,
                 case when is_known_by_then then version_rank end asc nulls last,
                 updated_at,
                 version_rank

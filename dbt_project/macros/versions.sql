@@ -130,5 +130,5 @@ from ranked
         {%- endif -%}
         {%- do members.append("'\"" ~ name ~ "\":' || " ~ value) -%}
     {%- endfor -%}
-    concat_ws(',', {{ members | join(', ') }})
+    '{' || concat_ws(',', {{ members | join(', ') }}) || '}'
 {%- endmacro %}

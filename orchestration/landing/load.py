@@ -25,6 +25,7 @@ from orchestration.landing.decode import (
     lines_of,
 )
 from orchestration.landing.files import (
+    HEAD_BYTES,
     Found,
     Hashes,
     Ignored,
@@ -211,6 +212,9 @@ class _Load:
             if landed.end_byte == landed.size_bytes
             else hash_until(file, landed.end_byte)
         )
+        if landed.end_byte < HEAD_BYTES:
+            # What a grown file begins with is the settled part, without the line that was cut.
+            landed.head_hash = landed.settled_hash
         self._note(landed)
 
     def _continue(self, hashes: Hashes, landed: LandedFile, file: Path) -> None:
@@ -557,6 +561,9 @@ def _column(part: pa.Table, name: str) -> pa.ChunkedArray:
     column = part[name]
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
+    if pa.types.is_timestamp(column.type):
+        # Microseconds are kept; a nanosecond more is cut, as it is in text.
+        return column.cast(pa.timestamp("us", column.type.tz), safe=False)
     return column.cast(pa.string()) if pa.types.is_null(column.type) else column
 
 

@@ -306,7 +306,7 @@ def _recorded_at(signal: str, record: dict[str, Any], attributes: dict[str, Any]
         found = parsed.astimezone(UTC).replace(tzinfo=None)
     if found is None:
         raise Rejection("missing_required", "the record has no time")
-    if not FIRST_INSTANT <= found <= LAST_INSTANT:
+    if not FIRST_INSTANT <= found < LAST_INSTANT:
         raise Rejection("instant_out_of_range", f"the record's time is {found.isoformat()}")
     return found
 

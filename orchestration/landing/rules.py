@@ -106,7 +106,7 @@ def _instant(name: str, is_text: bool) -> tuple[str, list[tuple[str, str]]]:
 
 
 def _outside(value: str) -> str:
-    return f"({value}) not between {FIRST_INSTANT} and {LAST_INSTANT}"
+    return f"({value}) < {FIRST_INSTANT} or ({value}) >= {LAST_INSTANT}"
 
 
 def _whole(name: str, is_text: bool) -> tuple[str, list[tuple[str, str]]]:

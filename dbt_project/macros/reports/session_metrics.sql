@@ -36,7 +36,7 @@ with identified_requests as (
             by_email.user_id,
             by_installation.user_id,
             requests.account_uuid,
-            requests.email,
+            lower(requests.email),
             requests.installation_id
         ) as user_id
     from {{ requests }} as requests
@@ -90,7 +90,8 @@ users_of_sessions as (
         timeframe,
         client,
         session_id,
-        user_id
+        user_id,
+        max(email) as email
     from requests_in_windows
     where user_id is not null
     group by timeframe, client, session_id, user_id
@@ -124,7 +125,6 @@ requests_per_session as (
         timeframe,
         client,
         session_id,
-        max(email) as email,
         {{ joined('array_sort(array_agg(distinct model) filter (where model is not null))', ', ') }}
             as models_used,
 
@@ -198,7 +198,7 @@ per_session as (
         requests.session_id,
         requests.client,
         users_of_sessions.user_id,
-        coalesce(nullif(users.email, ''), requests.email) as user_email,
+        coalesce(nullif(users.email, ''), users_of_sessions.email) as user_email,
         agents_of_sessions.agent_id,
         span.started_at,
         span.ended_at,

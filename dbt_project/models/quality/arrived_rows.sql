@@ -1,103 +1,74 @@
 {{ config(materialized='incremental', unique_key='file_id') }}
 
--- Counted where the rows are: what raw holds of a file, and which of that has an identical row in
--- the facts that came from elsewhere (or a second time). A row that the facts lost is in neither.
+-- Counted where the rows are, and not by subtraction.
 with counted as (
-    {%- for entity, key in platform_entities() %}
-    {%- set arrived = ref('stg_' ~ entity) %}
-    {%- set facts = ref('int_' ~ entity ~ '_versioned') %}
-    {%- set canonical = canonical_json(contract_of(entity)) %}
-
-    select
-        arrived_copies.file_id,
-        sum(arrived_copies.copies) as loaded,
-        sum(
-            case
-                when kept.file_id is null then 0
-                when kept.file_id = arrived_copies.file_id then arrived_copies.copies - 1
-                else arrived_copies.copies
-            end
-        ) as duplicate,
-        cast(0 as bigint) as lines_with_records
-    from (
-        select
-            file_id,
-            {{ key | join(', ') }},
-            {{ canonical }} as canonical,
-            count(*) as copies
-        from {{ arrived }}
-        group by file_id, {{ key | join(', ') }}, {{ canonical }}
-    ) as arrived_copies
-    left join (
-        select
-            file_id,
-            {{ key | join(', ') }},
-            {{ canonical }} as canonical
-        from {{ facts }}
-        semi join {{ arrived }} using ({{ key | join(', ') }})
-    ) as kept
-        on
-            arrived_copies.canonical = kept.canonical
-            {%- for column in key %}
-            and arrived_copies.{{ column }} = kept.{{ column }}
-            {%- endfor %}
-    group by arrived_copies.file_id
+    {% for entity, key in platform_entities() %}
+    {{ arrivals(
+        ref('stg_' ~ entity),
+        ref('int_' ~ entity ~ '_versioned'),
+        key,
+        canonical_json(contract_of(entity))
+    ) }}
 
     union all
-    {%- endfor %}
+    {% endfor %}
+    {{ arrivals(
+        ref('stg_otlp_identities'),
+        ref('int_otlp_records_deduplicated'),
+        ['record_id'],
+        'record_id'
+    ) }}
 
-    select
-        arrived_copies.file_id,
-        sum(arrived_copies.copies) as loaded,
-        sum(
-            case
-                when kept.file_id is null then 0
-                when kept.file_id = arrived_copies.file_id then arrived_copies.copies - 1
-                else arrived_copies.copies
-            end
-        ) as duplicate,
-        cast(0 as bigint) as lines_with_records
-    from (
-        select
-            file_id,
-            record_id,
-            count(*) as copies
-        from {{ ref('stg_otlp_identities') }}
-        group by file_id, record_id
-    ) as arrived_copies
-    left join {{ ref('int_otlp_records_deduplicated') }} as kept
-        on arrived_copies.record_id = kept.record_id
-    group by arrived_copies.file_id
+),
 
-    union all
+lines_with_records as (
 
     select
         file_id,
-        cast(0 as bigint) as loaded,
-        cast(0 as bigint) as duplicate,
-        count(distinct line) as lines_with_records
-    from (
-        select
-            file_id,
-            line
-        from {{ source('raw', 'otlp') }}
+        line
+    from {{ source('raw', 'otlp') }}
 
-        union all
+    union
 
-        select
-            file_id,
-            line
-        from {{ source('raw', 'rejected_rows') }}
-        where record_number is not null
-    ) as lines_of_records
+    select
+        file_id,
+        line
+    from {{ source('raw', 'rejected_rows') }}
+    where record_number is not null
+
+),
+
+lines_per_file as (
+
+    select
+        file_id,
+        count(*) as lines_with_records
+    from lines_with_records
     group by file_id
+
+),
+
+rows_per_file as (
+
+    select
+        file_id,
+        cast(sum(loaded) as bigint) as loaded,
+        cast(sum(duplicate) as bigint) as duplicate
+    from counted
+    group by file_id
+
+),
+
+per_file as (
+
+    select
+        coalesce(rows_per_file.file_id, lines_per_file.file_id) as file_id,
+        coalesce(rows_per_file.loaded, 0) as loaded,
+        coalesce(rows_per_file.duplicate, 0) as duplicate,
+        coalesce(lines_per_file.lines_with_records, 0) as lines_with_records
+    from rows_per_file
+    full outer join lines_per_file on rows_per_file.file_id = lines_per_file.file_id
 
 )
 
-select
-    file_id,
-    cast(sum(loaded) as bigint) as loaded,
-    cast(sum(duplicate) as bigint) as duplicate,
-    cast(sum(lines_with_records) as bigint) as lines_with_records
-from counted
-group by file_id
+select * from per_file
