@@ -9,18 +9,18 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := help
 .PHONY: help setup night test lint format dev sql docs lock clean
 
-help: ## list the verbs
+help:
 	@echo "make night   run the night on the sample, and leave CSV files in exports/latest"
 	@echo "make test    pass the tests"
 	@echo "make lint    check the style of Python and SQL"
 	@echo "make dev     open Dagster in a browser: the graph, the schedule, the sensor"
 	@echo "make sql     query what was published; Q=\"select ...\" for one query"
-	@echo "make docs    write the dbt documentation to dbt_project/target/index.html"
+	@echo "make docs    write the dbt documentation of the last night to one HTML file"
 	@echo "make setup   set up what is missing (every verb does)"
 	@echo "make lock    pin the newest allowed versions in requirements.lock"
 	@echo "make clean   remove what the verbs made, but for the environment"
 
-setup: $(VENV)/.ready ## virtual environment, locked dependencies, compiled bytecode, dbt manifest
+setup: $(VENV)/.ready
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -29,11 +29,13 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@"$(PYTHON)" -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib orchestration || true
+	@# compileall also meets templates and files for other Pythons, and fails on those
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib orchestration >/dev/null 2>&1 || true
 	@$(BIN)/python -c 'from orchestration.models import prepare_manifest; prepare_manifest()'
 	@touch $@
 
-night: setup ## the night on the sample; rejected rows are shown and are no failure
+# Rejected rows are shown, and are no failure of the verb.
+night: setup
 	@$(BIN)/warehouse night --as-of $(AS_OF) || { code=$$?; test $$code -eq 3 || exit $$code; $(BIN)/warehouse rejects; }
 
 test: setup
@@ -55,7 +57,8 @@ sql: setup
 	@$(BIN)/warehouse sql $(if $(Q),"$(Q)")
 
 docs: setup
-	@$(BIN)/python -m orchestration.models
+	@WAREHOUSE_BUILD_FILE=$(CURDIR)/.warehouse/build/warehouse.duckdb $(BIN)/dbt --quiet docs generate --static \
+	  --project-dir dbt_project --profiles-dir dbt_project && echo dbt_project/target/static_index.html
 
 lock: setup
 	@$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-strip-extras \

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ SHOWN_REJECTS = 20
 LONGEST_SHOWN = 60
 
 log = logging.getLogger("warehouse")
+_interrupted = threading.Event()
 
 EXIT_CODES = """\
 exit codes:
@@ -144,7 +146,8 @@ def run_night(settings: Settings, options: argparse.Namespace) -> int:
         )
     except ValueError as error:
         return _fail(str(error), USAGE)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, _interrupt)
     wants_all = options.full_refresh or options.full_check
     try:
         with held(settings.home):
@@ -155,9 +158,10 @@ def run_night(settings: Settings, options: argparse.Namespace) -> int:
         return _report(settings, options.json, read_night(settings))
     except HomeIsBusy as error:
         return _fail(str(error), BUSY)
-    except KeyboardInterrupt:
-        return _fail("The night was interrupted; nothing was published.", FAILED)
-    except Exception as error:
+    except (KeyboardInterrupt, Exception) as error:
+        # dbt turns an interrupt into a failure of its own.
+        if _interrupted.is_set():
+            return _fail("The night was interrupted; nothing was published.", FAILED)
         return _fail(_sentence(error), FAILED)
 
 
@@ -403,6 +407,7 @@ def _instant(value: datetime) -> str:
 
 
 def _interrupt(signal_number: int, frame: Any) -> None:
+    _interrupted.set()
     raise KeyboardInterrupt
 
 

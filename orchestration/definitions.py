@@ -226,6 +226,7 @@ def _export_asset(report: exports.Report) -> dg.AssetsDefinition:
         group_name="exports",
         deps=[["publish", "candidate"], _marts[report.name]],
         kinds={"csv"},
+        description=f"The CSV files of {report.name}, one a timeframe.",
         pool=POOL,
     )
     def export(warehouse: WarehouseHome) -> dg.MaterializeResult:

@@ -53,9 +53,18 @@ def build(settings: Settings) -> BuildOutcome:
 
     Parses what changed since the manifest was made. Leaves no connection to the build file open.
     """
+    return _outcome(settings, ["build", "--exclude-resource-type", "unit_test"])
+
+
+def run_unit_tests(settings: Settings) -> BuildOutcome:
+    """Run the unit tests of the models beside the tables of a finished night."""
+    return _outcome(settings, ["test", "--select", "test_type:unit"])
+
+
+def _outcome(settings: Settings, command: list[str]) -> BuildOutcome:
     outcome = BuildOutcome()
     with _environment(settings):
-        result = _invoke(settings, ["build", "--exclude-resource-type", "unit_test"], _progress())
+        result = _invoke(settings, command, _progress())
     if result.exception is not None:
         outcome.error = _one_line(str(result.exception))
     for node in getattr(result.result, "results", None) or []:

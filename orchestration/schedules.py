@@ -32,7 +32,8 @@ def new_files_have_landed(context: dg.SensorEvaluationContext) -> dg.RunRequest 
     news = unknown_files(Settings.read())
     if not news:
         return dg.SkipReason("No file has landed that no load knows.")
-    if time.time() - max(file.modified_ns for file in news) / 1e9 < QUIET_SECONDS:
+    # A time in the future says nothing of how long a file has been quiet.
+    if any(0 <= time.time() - file.modified_ns / 1e9 < QUIET_SECONDS for file in news):
         return dg.SkipReason("Files have landed, but have not been quiet for a minute yet.")
     return dg.RunRequest(run_key=hashlib.blake2b(repr(news).encode(), digest_size=12).hexdigest())
 

@@ -203,7 +203,7 @@ def test_a_record_without_its_own_time_takes_the_next_best(
     [
         (log(eventName="event otel/src/x.rs:703"), "api_request"),
         (log({"event.name": ""}, eventName="my_event"), "my_event"),
-        (log({"event.name": ""}, body={"stringValue": "claude_code.tool_result"}), "claude_code.tool_result"),
+        (log({"event.name": ""}, body={"stringValue": "codex.tool_result"}), "codex.tool_result"),
         (log({"event.name": ""}, body={"stringValue": "What a fine day"}), None),
         (log({"event.name": ""}, body=None), None),
     ],
@@ -248,7 +248,7 @@ def rich_span() -> dict[str, Any]:
         "spanId": "b7ad",
     }
     event = {"name": "retry", "timeUnixNano": STAMP, "attributes": attributes({"n": 1, "m": 2})}
-    return spans({**span, "events": [event], "attributes": attributes({"x": 1, "y": 2})})  # fmt: skip
+    return spans({**span, "events": [event], "attributes": attributes({"x": 1, "y": 2})})
 
 
 def rich_metric() -> dict[str, Any]:
@@ -393,7 +393,7 @@ CONTENT = {
     "body": log(body={"stringValue": SECRET}),
     "short body": log(body={"stringValue": SHORT}),
     "structured body": log(body=any_value({"role": "user", "content": SHORT})),
-    "tool_parameters": log({"tool_parameters": json.dumps({"command": SECRET, "mcp_tool_name": "t"})}),
+    "tool_parameters": log({"tool_parameters": json.dumps({"command": SECRET, "mcp": "t"})}),
     "short tool_parameters": log({"tool_parameters": json.dumps({"bash_command": SHORT})}),
     "tool_input": log({"tool_input": SHORT}),
     "response": log({"response": SHORT}),
@@ -549,14 +549,18 @@ BAD_RECORDS = {
     "cost with a comma": (log({"cost_usd": "1,5"}), "not_a_number"),
     "cost with 13 decimals as text": (log({"cost_usd": "0.1234567890123"}), "too_many_decimals"),
     "negative duration": (log({"duration_ms": "-3"}), "negative"),
-    "intValue that is none": (log(attributes=[{"key": "n", "value": {"intValue": "x"}}]), "not_whole_number"),
+    "intValue that is none": (
+        log(attributes=[{"key": "n", "value": {"intValue": "x"}}]), "not_whole_number",
+    ),
     "no time at all": (log(timeUnixNano=...), "missing_required"),
     "a time in milliseconds": (log(timeUnixNano="1772359200123"), "instant_out_of_range"),
     "a time that is a word": (log(timeUnixNano="now"), "not_whole_number"),
     "event.timestamp without offset": (
         log({"event.timestamp": "2026-03-01T10:00:00"}, timeUnixNano="0"), "instant_without_offset",
     ),
-    "event.timestamp that is a word": (log({"event.timestamp": "now"}, timeUnixNano="0"), "not_an_instant"),
+    "event.timestamp that is a word": (
+        log({"event.timestamp": "now"}, timeUnixNano="0"), "not_an_instant",
+    ),
     "attributes that are no list": (log(attributes={"a": 1}), "wrong_type"),
     "a value that is no object": (log(attributes=[{"key": "a", "value": "b"}]), "wrong_type"),
     "half of a surrogate pair": (log({"note": "\ud800"}), "not_utf8"),

@@ -379,7 +379,7 @@ def test_a_custom_window_is_compared_with_the_equal_elapsed_time_before() -> Non
 
 
 def test_a_custom_window_that_ends_before_it_starts_is_refused() -> None:
-    with pytest.raises(ValueError, match="after its end 2024-05-01T00:00:00.*exchange the two"):
+    with pytest.raises(ValueError, match=r"after its end 2024-05-01T00:00:00.*exchange the two"):
         custom_window(at("2024-05-02"), at("2024-05-01"))
 
 
@@ -483,7 +483,7 @@ def test_as_of_is_an_instant_or_the_midnight_that_begins_a_date(
     ],
 )
 def test_any_other_as_of_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(ValueError, match="write it like 2025-03-01T06:00:00Z, .* or 2025-03-01"):
+    with pytest.raises(ValueError, match=r"write it like 2025-03-01T06:00:00Z, .* or 2025-03-01"):
         parse_as_of(text, ZoneInfo("America/New_York"))
 
 

@@ -37,7 +37,11 @@
             union
 
             select {{ keys }} from {{ versions }}
-            where load_id not in (select load_id from {{ source('run', 'loads') }} where is_to_apply)
+            where
+                load_id not in (
+                    select load_id from {{ source('run', 'loads') }}
+                    where is_to_apply
+                )
         ) as contested using ({{ keys }})
         group by file_id, {{ keys }}, {{ identity }}
     ) as copies

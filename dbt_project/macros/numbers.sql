@@ -11,8 +11,13 @@
 
 {#- A share or an average of counts: 6 decimals. -#}
 {% macro ratio(numerator, denominator) %}
-    {%- set millionths = rounded_quotient('cast(' ~ numerator ~ ' as bigint) * 1000000', denominator) -%}
-    cast(cast({{ millionths }} as decimal(18, 0)) * cast(0.000001 as decimal(7, 6)) as decimal(18, 6))
+    {%- set millionths = rounded_quotient(
+        'cast(' ~ numerator ~ ' as bigint) * 1000000', denominator
+    ) -%}
+    cast(
+        cast({{ millionths }} as decimal(18, 0)) * cast(0.000001 as decimal(7, 6))
+        as decimal(18, 6)
+    )
 {%- endmacro %}
 
 
@@ -27,14 +32,20 @@
 
 {#- Whole microseconds as DECIMAL(18, 3) milliseconds. -#}
 {% macro milliseconds(microseconds) -%}
-    cast(cast({{ microseconds }} as decimal(18, 0)) * cast(0.001 as decimal(4, 3)) as decimal(18, 3))
+    cast(
+        cast({{ microseconds }} as decimal(18, 0)) * cast(0.001 as decimal(4, 3))
+        as decimal(18, 3)
+    )
 {%- endmacro %}
 
 
 {#- An exact percentile, interpolated: 3 decimals. -#}
 {% macro percentile(expression, share) -%}
     cast(
-        round(percentile_cont({{ share }}) within group (order by cast({{ expression }} as double)), 3)
+        round(
+            percentile_cont({{ share }}) within group (order by cast({{ expression }} as double)),
+            3
+        )
         as decimal(18, 3)
     )
 {%- endmacro %}

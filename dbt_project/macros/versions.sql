@@ -3,9 +3,9 @@
 
     Events: the higher revision wins, then the greater canonical JSON. References: the newest
     updated_at, then the greater canonical JSON. Identical rows are kept once, from the file that
-    landed first. Incremental by key: the rows of the loads to apply, and whatever the table knows of
-    their keys; what it has from those very loads is left out, so that applying a load twice changes
-    nothing. Only keys that occur twice pay for the comparison.
+    landed first. Incremental by key: the rows of the loads to apply, and whatever the table knows
+    of their keys; what it has from those very loads is left out, so that applying a load twice
+    changes nothing. Only keys that occur twice pay for the comparison.
 
     arrived: the staging model. entity: the source's table, whose contract names key and columns.
 -#}
@@ -122,7 +122,8 @@ from ranked
         {%- elif kind == 'whole' -%}
             {%- set value = "'\"' || cast(" ~ name ~ " as string) || '\"'" -%}
         {%- elif kind in ('latency', 'amount') -%}
-            {%- set value = "'\"' || rtrim(rtrim(cast(" ~ name ~ " as string), '0'), '.') || '\"'" -%}
+            {%- set plain = "rtrim(rtrim(cast(" ~ name ~ " as string), '0'), '.')" -%}
+            {%- set value = "'\"' || " ~ plain ~ " || '\"'" -%}
         {%- elif kind == 'json' -%}
             {%- set value = name -%}
         {%- else -%}

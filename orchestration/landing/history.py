@@ -28,6 +28,7 @@ class LandedFile:
     modified_ns: int = 0
     start_byte: int = 0
     end_byte: int = 0
+    first_line: int = 1
     head_hash: str | None = None
     content_hash: str | None = None
     settled_hash: str | None = None
@@ -46,7 +47,6 @@ class History:
         self.by_content: dict[tuple[str, str], LandedFile] = {}
         self.by_settled: dict[tuple[str, str], LandedFile] = {}
         self.settled: dict[str, dict[str, dict[int, set[str]]]] = defaultdict(dict)
-        self.lines: dict[int, int] = defaultdict(int)
         self.latest: dict[int, LandedFile] = {}
         for file in sorted(files, key=lambda file: file.file_id):
             self.add(file)
@@ -61,7 +61,6 @@ class History:
         assert file.settled_hash is not None
         self.by_content.setdefault((file.source, file.content_hash), file)
         self.by_settled[file.source, file.settled_hash] = file
-        self.lines[file.first_file_id] += file.lines
         self.latest[file.first_file_id] = file
         if file.end_byte and file.head_hash:
             lengths = self.settled[file.source].setdefault(file.head_hash, {})

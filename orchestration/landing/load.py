@@ -25,6 +25,7 @@ from orchestration.landing.decode import (
     lines_of,
 )
 from orchestration.landing.files import (
+    CHUNK_BYTES,
     HEAD_BYTES,
     Found,
     Hashes,
@@ -46,13 +47,14 @@ from orchestration.landing.history import (
 )
 
 BATCH_ROWS = 50_000
-FILES_PER_LOAD = 1_000_000
+FILES_PER_LOAD = 10_000_000
 LONGEST_RAW_TEXT = 65_536
 LONGEST_OTLP_TEXT = 120
 # What is worth a line of progress.
 LARGE_BYTES = 10_000_000
 MANY_FILES = 1_000
 TELEMETRY = "otlp"
+PART = "part-0.parquet"
 
 
 @dataclass
@@ -142,6 +144,8 @@ class _Load:
         self.reasons: Counter[str] = Counter()
         self.rows: Counter[str] = Counter()
         self._settled: Counter[int] = Counter()
+        self._spoiled: set[int] = set()
+        self._files = 0
         self._telemetry_rows: list[dict[str, Any]] = []
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._batches: dict[str, _Batch] = {}
@@ -165,7 +169,7 @@ class _Load:
             return
         landed = LandedFile(
             load_id=self.load_id,
-            file_id=self.load_id * FILES_PER_LOAD + len(self.landed) + 1,
+            file_id=self._next_file_id(),
             source=found.source,
             path=found.path,
             status="loaded",
@@ -179,6 +183,10 @@ class _Load:
         except (Unreadable, OSError) as error:
             self._note_unreadable(landed, error, last)
 
+    def _next_file_id(self) -> int:
+        self._files += 1
+        return self.load_id * FILES_PER_LOAD + self._files
+
     def _identify_and_read(
         self, found: Found, landed: LandedFile, on_progress: Callable[[str], None]
     ) -> None:
@@ -189,9 +197,8 @@ class _Load:
         if same is None:
             same = self.history.by_settled.get((found.source, hashes.content))
         if same is not None:
-            if same.path != found.path:
-                landed.status, landed.duplicate_of = "duplicate_of", same.file_id
-                self._note(landed)
+            landed.status, landed.duplicate_of = "duplicate_of", same.file_id
+            self._note(landed)
             return
         if found.size_bytes >= LARGE_BYTES:
             on_progress(f"reading {found.path} ({found.size_bytes:,} bytes)")
@@ -203,6 +210,7 @@ class _Load:
                 self._read_parquet(file, landed)
             elif kind == "plain":
                 self._continue(hashes, landed, file)
+                landed.first_line = 1 + _lines_before(stream, landed.start_byte)
                 self._read_lines(_limited(stream, landed), landed, may_grow=True)
             else:
                 with unpacked(file, kind, self.folder.parent) as whole:
@@ -221,10 +229,12 @@ class _Load:
         """Start after the known content that the file begins with."""
         if not hashes.known_until:
             return
-        known = self.history.by_settled[landed.source, hash_until(file, hashes.known_until)]
-        landed.first_file_id = known.first_file_id
         landed.start_byte = hashes.known_until
-        self._open_lines.pop(known.first_file_id, None)
+        known = self.history.by_settled[landed.source, hash_until(file, hashes.known_until)]
+        # Where the known file has grown otherwise since, this one is a file of its own.
+        if self.history.latest.get(known.first_file_id) is known:
+            landed.first_file_id = known.first_file_id
+            self._open_lines.pop(known.first_file_id, None)
 
     def _note_unreadable(
         self, landed: LandedFile, error: Exception, last: LandedFile | None
@@ -236,6 +246,9 @@ class _Load:
             else f"it cannot be read: {getattr(error, 'strerror', None) or error}"
         )
         landed.first_file_id, landed.end_byte, landed.settled_hash = None, 0, None
+        landed.lines = landed.blank = landed.pending = landed.rounded_amounts = 0
+        landed.pending_text = None
+        self._spoiled.add(landed.file_id)
         if last is None or (last.status, last.detail, last.content_hash) != (
             landed.status,
             landed.detail,
@@ -252,7 +265,7 @@ class _Load:
         for file in self._open_lines.values():
             cut = LandedFile(
                 load_id=self.load_id,
-                file_id=self.load_id * FILES_PER_LOAD + len(self.landed) + 1,
+                file_id=self._next_file_id(),
                 source=file.source,
                 path=file.path,
                 status="loaded",
@@ -261,13 +274,13 @@ class _Load:
                 modified_ns=file.modified_ns,
                 start_byte=file.end_byte,
                 end_byte=file.size_bytes,
+                first_line=file.first_line + file.lines,
                 head_hash=file.head_hash,
                 content_hash=file.content_hash,
                 settled_hash=file.content_hash,
                 lines=1,
             )
-            assert file.first_file_id is not None
-            number = self.history.lines[file.first_file_id] + 1
+            number = file.first_line + file.lines
             rejection = Rejection("cut", "the last line is cut, and the file has not grown since")
             self._reject(cut, number, None, rejection, file.pending_text or "")
             self._note(cut)
@@ -277,6 +290,9 @@ class _Load:
         for batch in self._batches.values():
             self._flush(batch)
         self._flush_telemetry()
+        for writer in self._writers.values():
+            writer.close()
+        self._drop_spoiled()
         for file in self.landed:
             if file.status == "loaded" and file.lines != self._settled[file.file_id] + file.blank:
                 raise AssertionError(
@@ -287,8 +303,9 @@ class _Load:
         schema = self.contract["rejected_rows"].schema
         if self.rejected:
             self._write("rejected_rows", pa.Table.from_pylist(self.rejected, schema=schema))
-        for writer in self._writers.values():
-            writer.close()
+        for name in ("landed_files", "rejected_rows"):
+            if name in self._writers:
+                self._writers[name].close()
         report.load_id = self.load_id
         report.files = Counter(file.status for file in self.landed)
         report.rows = self.rows
@@ -298,11 +315,27 @@ class _Load:
             (file.path, file.detail or "") for file in self.landed if file.status == "unreadable"
         ]
 
+    def _drop_spoiled(self) -> None:
+        """Take out again what was read of files that turned out to be damaged further on."""
+        self.rejected = [row for row in self.rejected if row["file_id"] not in self._spoiled]
+        self.reasons = Counter(row["reason"] for row in self.rejected)
+        if not any(self._settled[file_id] for file_id in self._spoiled):
+            return
+        spoiled = pa.array(sorted(self._spoiled), pa.int64())
+        for name in self._writers:
+            part = self.folder / name / PART
+            kept = part.with_suffix(".kept")
+            with pq.ParquetFile(part) as read, _writer(kept, read.schema_arrow) as written:
+                self.rows[name] = 0
+                for batch in read.iter_batches(BATCH_ROWS):
+                    good = batch.filter(pc.invert(pc.is_in(batch["file_id"], spoiled)))
+                    self.rows[name] += len(good)
+                    written.write_batch(good)
+            os.replace(kept, part)
+
     def _read_lines(self, stream: Iterable[bytes], landed: LandedFile, may_grow: bool) -> None:
-        assert landed.first_file_id is not None
-        first_number = self.history.lines[landed.first_file_id] + 1
         read = self._telemetry if landed.source == TELEMETRY else self._platform
-        for line in lines_of(stream, first_number, landed.start_byte):
+        for line in lines_of(stream, landed.first_line, landed.start_byte):
             if not line.text.strip():
                 landed.lines += 1
                 landed.blank += 1
@@ -500,7 +533,7 @@ class _Load:
         if name not in self._writers:
             folder = self.folder / name
             folder.mkdir(parents=True, exist_ok=True)
-            self._writers[name] = _writer(folder / "part-0.parquet", table.schema)
+            self._writers[name] = _writer(folder / PART, table.schema)
         self._writers[name].write_table(table)
 
 
@@ -540,6 +573,17 @@ class _Batch:
         )
 
 
+def _lines_before(stream: BinaryIO, position: int) -> int:
+    """How many lines begin before a position; the last of them may have no line end yet."""
+    stream.seek(0)
+    count, last = 0, b""
+    while position > 0 and (chunk := stream.read(min(CHUNK_BYTES, position))):
+        position -= len(chunk)
+        count += chunk.count(b"\n")
+        last = chunk[-1:]
+    return count + (last not in (b"", b"\n"))
+
+
 def _limited(stream: BinaryIO, landed: LandedFile) -> Iterator[bytes]:
     """The lines of a plain file between start_byte and its size when it was scanned."""
     position = landed.start_byte
@@ -553,6 +597,8 @@ def _limited(stream: BinaryIO, landed: LandedFile) -> Iterator[bytes]:
         line = line[: landed.size_bytes - position]
         position += len(line)
         yield line
+    if position < landed.size_bytes:
+        raise Unreadable("it became shorter while it was read: let it be written, then renamed")
 
 
 def _column(part: pa.Table, name: str) -> pa.ChunkedArray:
@@ -603,7 +649,7 @@ def _write_empty_load(raw: Path, contract: dict[str, Source]) -> None:
     """Load 0: an empty, typed file per source, so that what never came is an empty table."""
     folder = load_folder(raw, 0)
     wanted = {name: source.schema for name, source in contract.items()}
-    parts = {name: folder / name / "part-0.parquet" for name in wanted}
+    parts = {name: folder / name / PART for name in wanted}
     if all(
         part.exists() and pq.read_schema(part).equals(wanted[name]) for name, part in parts.items()
     ):
@@ -611,7 +657,7 @@ def _write_empty_load(raw: Path, contract: dict[str, Source]) -> None:
     building = raw / ".load-000000000"
     for name, schema in wanted.items():
         (building / name).mkdir(parents=True, exist_ok=True)
-        with _writer(building / name / "part-0.parquet", schema):
+        with _writer(building / name / PART, schema):
             pass
     _sync(building)
     if folder.exists():

@@ -24,7 +24,11 @@
 
         select
             windows.timeframe,
-            {{ 'count(*)' if source_figure == '*' else 'sum(facts.' ~ source_figure ~ ')' }} as total
+            {% if source_figure == '*' -%}
+            count(*)
+            {%- else -%}
+            sum(facts.{{ source_figure }})
+            {%- endif %} as total
         from {{ source_model }} as facts
         inner join windows
             on

@@ -1,6 +1,7 @@
 {#-
-    Session metrics over relations: LLM requests (already filtered where a filter applies), tool calls
-    and runs, who only stretch a session's duration, users and identities as of the night, windows.
+    Session metrics over relations: LLM requests (already filtered where a filter applies), tool
+    calls and runs (which only stretch a session's duration), users and identities as of the night,
+    windows.
 
     Ratios and flags compare a session with all sessions of the same timeframe; the row of requests
     without session stays outside.
@@ -293,7 +294,9 @@ compared as (
             when {{ is_comparable }}
                 then cast(
                     round(
-                        cast(per_session.{{ column }} as double) / nullif(baseline.median_{{ name }}, 0), 6
+                        cast(per_session.{{ column }} as double)
+                        / nullif(baseline.median_{{ name }}, 0),
+                        6
                     ) as decimal(18, 6)
                 )
         end as {{ name }}_ratio_to_median,

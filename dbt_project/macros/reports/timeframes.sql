@@ -16,8 +16,8 @@
 
 
 {#-
-    The rows of a relation that lie in each timeframe's window, once per timeframe, by a union of one
-    select a window (a join on the windows is several times slower).
+    The rows of a relation that lie in each timeframe's window, once per timeframe, by a union of
+    one select a window (a join on the windows is several times slower).
 
     relation: rows with a time `at`. columns: what to select. windows: rows of int_windows.
 -#}

@@ -23,7 +23,9 @@ credits_in_windows as (
 
 agents_in_windows as (
 
-    {{ in_windows(agents, 'created_at', ['created_by as user_id'], windows, 'reports', timeframes) }}
+    {{ in_windows(
+        agents, 'created_at', ['created_by as user_id'], windows, 'reports', timeframes
+    ) }}
 
 ),
 

@@ -17,6 +17,7 @@ combined as (
 
     select
         'platform' as client,
+        request_id as request_key,
         request_id,
         run_id,
         session_id,
@@ -48,6 +49,7 @@ combined as (
 
     select
         client,
+        record_id as request_key,
         request_id,
         cast(null as string) as run_id,
         session_id,

@@ -40,6 +40,7 @@ combined as (
 
     select
         'platform' as client,
+        call_id as call_key,
         call_id,
         session_id,
         tool_name,
@@ -54,6 +55,7 @@ combined as (
 
     select
         client,
+        record_id as call_key,
         coalesce(tool_use_id, record_id) as call_id,
         session_id,
         tool_name,

@@ -9,6 +9,7 @@ with superseded as (
         losers.load_id,
         losers.file_id,
         losers.{{ key[0] }} as key_value,
+        losers.version_rank,
         losers.revision,
         losers.event_date,
         winners.revision as winning_revision,
