@@ -4,9 +4,7 @@ import argparse
 import json
 import logging
 import os
-import signal
 import sys
-import threading
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -27,7 +25,6 @@ SHOWN_REJECTS = 20
 LONGEST_SHOWN = 60
 
 log = logging.getLogger("warehouse")
-_interrupted = threading.Event()
 
 EXIT_CODES = """\
 exit codes:
@@ -57,9 +54,8 @@ examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    """Run one command, by default that of the command line; returns its exit code."""
+    options = _parser().parse_args(arguments)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
     log.handlers = [handler]
@@ -146,8 +142,6 @@ def run_night(settings: Settings, options: argparse.Namespace) -> int:
         )
     except ValueError as error:
         return _fail(str(error), USAGE)
-    for ending in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(ending, _interrupt)
     wants_all = options.full_refresh or options.full_check
     try:
         with held(settings.home):
@@ -158,10 +152,7 @@ def run_night(settings: Settings, options: argparse.Namespace) -> int:
         return _report(settings, options.json, read_night(settings))
     except HomeIsBusy as error:
         return _fail(str(error), BUSY)
-    except (KeyboardInterrupt, Exception) as error:
-        # dbt turns an interrupt into a failure of its own.
-        if _interrupted.is_set():
-            return _fail("The night was interrupted; nothing was published.", FAILED)
+    except Exception as error:
         return _fail(_sentence(error), FAILED)
 
 
@@ -406,11 +397,6 @@ def _instant(value: datetime) -> str:
     return value.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _interrupt(signal_number: int, frame: Any) -> None:
-    _interrupted.set()
-    raise KeyboardInterrupt
-
-
 def _sentence(error: BaseException) -> str:
     """The innermost cause of a failure, which names what to do; Dagster wraps it several times."""
     cause = error
@@ -427,7 +413,3 @@ def _sentence(error: BaseException) -> str:
 def _fail(sentence: str, code: int) -> int:
     print(f"warehouse: {sentence}", file=sys.stderr)
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())
