@@ -16,6 +16,8 @@ def run() -> None:
     """Run the command line and exit with its code; 1 after SIGTERM or Ctrl-C."""
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, _end)
+    # A helper of multiprocessing outlives an ended night, and would have the last word.
+    os.putenv("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.resource_tracker")
     codes: list[int] = []
     command = threading.Thread(target=_command, args=(codes,), name="warehouse")
     command.start()

@@ -258,10 +258,9 @@ def _ignored_table(ignored: Iterable[Ignored]) -> pa.Table:
 
 
 def dbt_environment(settings: Settings) -> dict[str, str]:
-    """What profiles.yml reads, and silence for the process that outlives dbt's semaphores."""
+    """What profiles.yml reads."""
     return {
         **os.environ,
-        "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker",
         "WAREHOUSE_BUILD_FILE": str(settings.build_file),
         "WAREHOUSE_MEMORY_LIMIT": settings.memory_limit,
     }
