@@ -1,7 +1,6 @@
 """What the landing zone is owed: every good line loads, every other one is found again with reason.
 
-Files are written byte by byte, landed, and read back from raw/ with pyarrow. What a bug of today
-breaks is marked xfail, with the reason.
+Files are written byte by byte, landed, and read back from raw/ with pyarrow.
 """
 
 import gzip
@@ -279,7 +278,6 @@ def test_a_latency_is_never_negative_and_has_three_decimals(zone: Zone) -> None:
     assert outcomes(zone, "duration_ms", expected) == expected
 
 
-@pytest.mark.xfail(strict=True, reason="-0.0004 is rounded to 0.000 before its sign is judged")
 @pytest.mark.parametrize("spelled", ["-0.0004", '"-0.0001"'])
 def test_a_latency_just_below_zero_is_negative(zone: Zone, spelled: str) -> None:
     assert outcomes(zone, "duration_ms", [spelled]) == {spelled: Refused("negative")}
@@ -357,7 +355,6 @@ def test_tags_are_texts_and_empty_ones_are_nothing(zone: Zone) -> None:
     assert outcomes(zone, "tags", expected) == expected
 
 
-@pytest.mark.xfail(strict=True, reason="decimal.InvalidOperation ends the night")
 @pytest.mark.parametrize(
     ("field", "spelled"),
     [("duration_ms", "1e30"), ("duration_ms", f'"{"9" * 40}"'), ("reported_cost_usd", "1e50")],
@@ -456,7 +453,6 @@ def test_parquet_doubles_are_rounded_and_counted(zone: Zone) -> None:
     assert [row["rounded_amounts"] for row in zone.rows("landed_files")] == [2]
 
 
-@pytest.mark.xfail(strict=True, reason="DuckDB cannot read decimal256: the night ends")
 def test_parquet_decimals_of_76_digits_are_amounts(zone: Zone) -> None:
     column = pa.array([Decimal("1.5")], pa.decimal256(60, 6))
     assert column_outcomes(zone, "reported_cost_usd", column) == [Decimal("1.5")]
@@ -511,7 +507,6 @@ def test_parquet_days_and_numbers_are_no_instants(zone: Zone, column: pa.Array) 
     assert column_outcomes(zone, "ended_at", column, "agent_runs") == [Refused("wrong_type")]
 
 
-@pytest.mark.xfail(strict=True, reason="a year beyond 9999 cannot be shown: OverflowError")
 @pytest.mark.parametrize("unit", ["ms", "us"])
 def test_a_parquet_timestamp_far_away_is_out_of_range(zone: Zone, unit: str) -> None:
     column = pa.array([2**60, 1772359200 * 10**3], pa.timestamp(unit))
@@ -558,7 +553,6 @@ def test_unknown_parquet_columns_are_kept_and_content_is_dropped(zone: Zone) -> 
     assert b"hush" not in zone.bytes_below_raw()
 
 
-@pytest.mark.xfail(strict=True, reason="_parquet_part uses these names for itself")
 @pytest.mark.parametrize("name", ["file_id", "row_number"])
 def test_no_unknown_parquet_column_is_lost_for_its_name(zone: Zone, name: str) -> None:
     zone.put_table("llm_requests/a.parquet", table_of(1, **{name: pa.array(["x"])}))
@@ -578,7 +572,6 @@ def test_a_rejected_parquet_row_is_found_by_its_number(zone: Zone) -> None:
     assert [file["lines"] for file in zone.rows("landed_files")] == [3]
 
 
-@pytest.mark.xfail(strict=True, reason="KeyError ends the night")
 def test_parquet_with_two_columns_of_one_name_is_unreadable(zone: Zone) -> None:
     table = table_of(1, provider=pa.array(["a"]))
     zone.put_table("llm_requests/a.parquet", table.append_column("provider", pa.array(["b"])))
@@ -588,7 +581,6 @@ def test_parquet_with_two_columns_of_one_name_is_unreadable(zone: Zone) -> None:
     assert zone.ids() == ["good"]
 
 
-@pytest.mark.xfail(strict=True, reason="bytes that are no text are stored as text, unreadably")
 def test_parquet_text_that_is_not_utf8_is_rejected(zone: Zone) -> None:
     column = pa.array([b"\xff\xfe", b"ok"], pa.binary()).view(pa.string())
     assert column_outcomes(zone, "provider", column) == [Refused("not_utf8"), "ok"]
@@ -727,7 +719,6 @@ def test_a_byte_order_mark_belongs_to_no_line(zone: Zone) -> None:
     assert zone.rejections() == [("llm_requests/a.ndjson", 3, "not_json")]
 
 
-@pytest.mark.xfail(strict=True, reason="after a BOM or a rejected line, NUL bytes refuse the file")
 @pytest.mark.parametrize(
     "first", [BOM + lines("1"), b"oops\n" + lines("1"), b"\0\0\n" + lines("1")]
 )
@@ -807,7 +798,6 @@ def test_an_unknown_field_may_be_nested_a_hundred_deep(zone: Zone) -> None:
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="between 400 and 950 lists RecursionError ends the night")
 def test_no_depth_ends_the_night(zone: Zone) -> None:
     depths = range(100, 1_200, 20)
     zone.put("llm_requests/a.ndjson", *map(nested, depths))
@@ -878,7 +868,6 @@ def test_content_is_kept_where_it_is_asked_for(zone: Zone) -> None:
     assert all("planted secret" in row["extra"] for row in zone.rows("llm_requests"))
 
 
-@pytest.mark.xfail(strict=True, reason="only names on the first level are looked at, and fewer")
 @pytest.mark.parametrize(
     "fields",
     [
@@ -897,7 +886,6 @@ def test_content_is_dropped_wherever_it_stands(zone: Zone, fields: dict[str, Any
     assert b"planted" not in zone.bytes_below_raw()
 
 
-@pytest.mark.xfail(strict=True, reason="a number is dropped for its name")
 @pytest.mark.parametrize("name", ["prompt_tokens", "completion_tokens", "content_length"])
 def test_a_number_is_no_content(zone: Zone, name: str) -> None:
     zone.put("llm_requests/a.ndjson", line("1", **{name: 7}))
@@ -1268,9 +1256,7 @@ def test_a_cut_line_is_rejected_although_its_file_is_gone(zone: Zone) -> None:
 @pytest.mark.parametrize(
     "beginning",
     [
-        pytest.param(
-            b"", marks=pytest.mark.xfail(strict=True, reason="its head_hash is too short")
-        ),
+        b"",
         LONG,
     ],
     ids=["short", "long"],
@@ -1285,7 +1271,6 @@ def test_lines_after_a_rejected_cut_line_load(zone: Zone, beginning: bytes) -> N
     assert [reason for _, _, reason in zone.rejections()] == ["cut"]
 
 
-@pytest.mark.xfail(strict=True, reason="a file without a settled byte has no lineage")
 @pytest.mark.parametrize(
     "whole", [line("1"), line("1", provider="x" * 3_000)], ids=["short", "long"]
 )
@@ -1351,7 +1336,6 @@ def test_two_files_with_one_beginning_keep_their_own_line_numbers(zone: Zone) ->
     assert zone.rejections() == [("llm_requests/a.ndjson", 2, "not_json")]
 
 
-@pytest.mark.xfail(strict=True, reason="a copy of the beginning passes for the grown file")
 def test_a_cut_line_is_rejected_although_another_file_begins_the_same(zone: Zone) -> None:
     zone.put("llm_requests/a.ndjson", LONG, b'{"cut')
     zone.land()

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
 from typing import Any
 
+from orchestration.landing.content import without_content
 from orchestration.landing.contract import Field, Source
 
-CONTENT_FIELDS = re.compile(
-    r"prompt|completion|messages?$|content|arguments|instructions|command|^input$|^output$", re.I
-)
 WHOLE_TEXT = re.compile(r"-?[0-9]+(\.0+)?")
 DECIMAL_TEXT = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 AMOUNT_PLACES = Decimal("0.000000000001")
 LATENCY_PLACES = Decimal("0.001")
+# What DECIMAL(38, 12) and DECIMAL(18, 3) hold.
+AMOUNT_LIMIT, LATENCY_LIMIT = Decimal(10) ** 26, Decimal(10) ** 15
 
 
 class Rejection(ValueError):
@@ -156,19 +156,18 @@ class Coercion:
     def row(self, fields: dict[str, Any]) -> list[Any]:
         """One text (tags: a list of texts) per field of the contract, then `extra`."""
         row = [self.value(field, fields.get(field.name)) for field in self.source.fields]
-        row.append(self.extra(fields) if fields.keys() - self._names else None)
+        try:
+            row.append(self.extra(fields) if fields.keys() - self._names else None)
+        except RecursionError as error:
+            raise Rejection("not_json", "an unknown field is nested too deeply") from error
         return row
 
     def extra(self, fields: dict[str, Any]) -> str | None:
         """The fields that the contract does not know, as canonical JSON; content stays out."""
-        unknown = {
-            name: value
-            for name, value in fields.items()
-            if name not in self._names
-            and value is not None
-            and (self.keeps_content or not CONTENT_FIELDS.search(name))
-        }
-        return _encodable("extra", canonical_json(unknown)) if unknown else None
+        unknown = {name: fields[name] for name in fields.keys() - self._names}
+        kept = unknown if self.keeps_content else without_content(unknown)
+        text = canonical_json(kept)
+        return None if text == "{}" else _encodable("extra", text)
 
     def value(self, field: Field, value: Any) -> Any:
         """The text of one value; raises Rejection where its type does not fit the field."""
@@ -199,14 +198,19 @@ class Coercion:
         raise Rejection("not_whole_number", f"{field.name} is {_shown(value)}, not a whole number")
 
     def _latency(self, field: Field, value: Any) -> str:
-        return f"{_decimal(field, value).quantize(LATENCY_PLACES, ROUND_HALF_EVEN):f}"
+        number = _decimal(field, value)
+        if number < 0:
+            raise Rejection("negative", f"{field.name} is {_shown(value)}, which is negative")
+        return (
+            f"{_within(field, number, LATENCY_LIMIT).quantize(LATENCY_PLACES, ROUND_HALF_EVEN):f}"
+        )
 
     def _amount(self, field: Field, value: Any) -> str:
         if isinstance(value, str):
             return _encodable(field.name, value)
         if isinstance(value, Decimal):
             return plain_number(value)
-        number = _decimal(field, value)
+        number = _within(field, _decimal(field, value), AMOUNT_LIMIT)
         with localcontext(prec=60):
             rounded = number.quantize(AMOUNT_PLACES, ROUND_HALF_EVEN)
         self.rounded += rounded != number
@@ -221,7 +225,10 @@ class Coercion:
 
     def _tags(self, field: Field, value: Any) -> list[str] | None:
         if isinstance(value, str) and value.startswith("["):
-            value = json_value(value.encode("utf-8", "surrogatepass"))
+            try:
+                value = json_value(value.encode("utf-8", "surrogatepass"))
+            except Rejection as rejection:
+                raise _wrong_type(field, value, "a list of texts") from rejection
         if not isinstance(value, list):
             raise _wrong_type(field, value, "a list of texts")
         if any(not isinstance(tag, str) for tag in value if tag is not None):
@@ -239,6 +246,12 @@ def _decimal(field: Field, value: Any) -> Decimal:
     if isinstance(value, int) and not isinstance(value, bool):
         return Decimal(value)
     raise Rejection("not_a_number", f"{field.name} is {_shown(value)}, not a number")
+
+
+def _within(field: Field, number: Decimal, limit: Decimal) -> Decimal:
+    if abs(number) >= limit:
+        raise Rejection("out_of_range", f"{field.name} is {number:.3E}, which is out of range")
+    return number
 
 
 def _encodable(name: str, text: str) -> str:

@@ -7,6 +7,7 @@ that begins with a known content has grown. Reading never writes to the landing 
 import gzip
 import hashlib
 import os
+import re
 import stat
 import tempfile
 import zlib
@@ -105,12 +106,12 @@ def _reason_against(entry: os.DirEntry[str]) -> str | None:
         name.encode("utf-8")
     except UnicodeEncodeError:
         return "its name is not UTF-8"
+    if name.endswith((".tmp", ".part")):
+        return "it is still being written (.tmp or .part)"
     if stat.S_ISDIR(mode):
         return None
     if not stat.S_ISREG(mode):
         return "it is no regular file"
-    if name.endswith((".tmp", ".part")):
-        return "it is still being written (.tmp or .part)"
     if not name.endswith(ENDINGS):
         return "its ending is none of " + " ".join((*JSON_ENDINGS, ".gz .zst .parquet"))
     return None
@@ -178,7 +179,7 @@ def kind_of(head: bytes) -> str:
         return "parquet"
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise Unreadable("it is UTF-16: write it as UTF-8")
-    if b"\0" in head and not head.lstrip().startswith(b"{"):
+    if b"\0" in head and not re.search(rb"^(\xef\xbb\xbf)?\s*\{", head, re.M):
         raise Unreadable("it is binary (protobuf, or length-prefixed?): send JSON lines")
     return "plain"
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from orchestration.landing.contract import Source
-from orchestration.landing.files import Found, Ignored
+from orchestration.landing.files import HEAD_BYTES, Found, Ignored
 
 
 @dataclass
@@ -63,7 +63,9 @@ class History:
         self.by_settled[file.source, file.settled_hash] = file
         self.latest[file.first_file_id] = file
         if file.end_byte and file.head_hash:
-            lengths = self.settled[file.source].setdefault(file.head_hash, {})
+            # A content shorter than a head is its own head.
+            head = file.head_hash if file.end_byte >= HEAD_BYTES else file.settled_hash
+            lengths = self.settled[file.source].setdefault(head, {})
             lengths.setdefault(file.end_byte, set()).add(file.settled_hash)
 
     def knows(self, found: Found) -> bool:

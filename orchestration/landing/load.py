@@ -1,5 +1,7 @@
 """One load: what is new in the landing zone, written as Parquet and committed by one rename."""
 
+import json
+import logging
 import os
 import shutil
 from collections import Counter
@@ -15,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from orchestration.landing import otlp, rules
+from orchestration.landing.content import without_content
 from orchestration.landing.contract import Source
 from orchestration.landing.decode import (
     Coercion,
@@ -26,7 +29,6 @@ from orchestration.landing.decode import (
 )
 from orchestration.landing.files import (
     CHUNK_BYTES,
-    HEAD_BYTES,
     Found,
     Hashes,
     Ignored,
@@ -45,6 +47,8 @@ from orchestration.landing.history import (
     load_folder,
     read_history,
 )
+
+log = logging.getLogger("warehouse")
 
 BATCH_ROWS = 50_000
 FILES_PER_LOAD = 10_000_000
@@ -220,21 +224,27 @@ class _Load:
             if landed.end_byte == landed.size_bytes
             else hash_until(file, landed.end_byte)
         )
-        if landed.end_byte < HEAD_BYTES:
-            # What a grown file begins with is the settled part, without the line that was cut.
-            landed.head_hash = landed.settled_hash
         self._note(landed)
 
     def _continue(self, hashes: Hashes, landed: LandedFile, file: Path) -> None:
         """Start after the known content that the file begins with."""
+        for known in list(self._open_lines.values()):
+            if (
+                (known.source, known.end_byte) == (landed.source, hashes.known_until)
+                and known.size_bytes <= landed.size_bytes
+                and hash_until(file, known.size_bytes) == known.content_hash
+            ):
+                # It begins with the line that was cut, too: the line has grown.
+                del self._open_lines[known.first_file_id]
+                landed.first_file_id, landed.start_byte = known.first_file_id, known.end_byte
+                return
         if not hashes.known_until:
             return
         landed.start_byte = hashes.known_until
         known = self.history.by_settled[landed.source, hash_until(file, hashes.known_until)]
-        # Where the known file has grown otherwise since, this one is a file of its own.
-        if self.history.latest.get(known.first_file_id) is known:
+        # Where the known file has grown otherwise, this one is a file of its own.
+        if self.history.latest.get(known.first_file_id) is known and not known.pending:
             landed.first_file_id = known.first_file_id
-            self._open_lines.pop(known.first_file_id, None)
 
     def _note_unreadable(
         self, landed: LandedFile, error: Exception, last: LandedFile | None
@@ -345,7 +355,7 @@ class _Load:
             except Rejection as rejection:
                 if may_grow and not line.is_terminated:
                     landed.pending = 1
-                    landed.pending_text = _raw_text(landed.source, line.text)
+                    landed.pending_text = self._raw_text(landed.source, line.text)
                     landed.end_byte -= len(line.text)
                     continue
                 landed.lines += 1
@@ -399,6 +409,9 @@ class _Load:
         number = 1
         try:
             with pq.ParquetFile(file) as parquet:
+                names = parquet.schema_arrow.names
+                if len(set(names)) < len(names):
+                    raise Unreadable("two of its columns have one name: give each its own")
                 for part in parquet.iter_batches(BATCH_ROWS):
                     self._parquet_part(pa.Table.from_batches([part]), number, source, landed)
                     number += len(part)
@@ -410,7 +423,7 @@ class _Load:
         self, part: pa.Table, number: int, source: Source, landed: LandedFile
     ) -> None:
         coercion = Coercion(source, self.keeps_content)
-        broken: dict[int, Rejection] = {}
+        part, broken = _decoded(part)
         columns: dict[str, Any] = {
             "row_number": pa.array(range(len(part)), pa.int64()),
             "file_id": pa.array([landed.file_id] * len(part), pa.int64()),
@@ -428,9 +441,10 @@ class _Load:
                 kind = pa.list_(pa.string()) if item.kind == "tags" else pa.string()
                 column = pa.chunked_array([pa.array(values, kind)])
             columns[item.name] = column
-        unknown = [name for name in part.column_names if name not in columns]
+        known = {item.name for item in source.fields}
+        unknown = [name for name in part.column_names if name not in known]
         columns["extra"] = pa.array(
-            [coercion.extra(row) for row in part.select(unknown).to_pylist()]
+            [coercion.extra(_row(part.select(unknown), row)) for row in range(len(part))]
             if unknown
             else [None] * len(part),
             pa.string(),
@@ -438,7 +452,7 @@ class _Load:
         landed.rounded_amounts += coercion.rounded
         table = pa.table(columns)
         for position, rejection in broken.items():
-            raw = canonical_json(part.slice(position, 1).to_pylist()[0])
+            raw = canonical_json(_row(part, position))
             self._reject(landed, number + position, None, rejection, raw)
         if broken:
             keep = pa.array(position not in broken for position in range(len(part)))
@@ -449,7 +463,7 @@ class _Load:
             lambda position: (
                 landed,
                 number + position,
-                canonical_json(part.slice(position, 1).to_pylist()[0]),
+                canonical_json(_row(part, position)),
             ),
         )
 
@@ -490,7 +504,7 @@ class _Load:
             by_number = {number: index for index, number in enumerate(numbers)}
         for row in bad.to_pylist():
             reason, name = row["problem"].split(":")
-            value = candidates[name][by_number[row["row_number"]]].as_py()
+            value = _value(candidates[name][by_number[row["row_number"]]])
             rejection = Rejection(reason, rules.sentence(source, reason, name, value))
             landed, line, raw = origin(row["row_number"])
             self._reject(landed, line, None, rejection, raw)
@@ -525,9 +539,24 @@ class _Load:
                 "record_number": record_number,
                 "reason": rejection.reason,
                 "detail": rejection.detail,
-                "raw_text": _raw_text(landed.source, raw),
+                "raw_text": self._raw_text(landed.source, raw),
             }
         )
+
+    def _raw_text(self, source: str, raw: bytes | str) -> str:
+        """The text of a rejected line as far as it is kept: of telemetry a short head."""
+        text = raw if isinstance(raw, str) else raw.decode("utf-8", "backslashreplace")
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+        if source == TELEMETRY:
+            return text[:LONGEST_OTLP_TEXT]
+        if not self.keeps_content:
+            try:
+                value = json.loads(text)
+                kept = without_content(value)
+                text = text if kept == value else json.dumps(kept, ensure_ascii=False)
+            except (ValueError, RecursionError):
+                log.debug("a rejected line is no JSON and is kept as it came")
+        return text[:LONGEST_RAW_TEXT]
 
     def _write(self, name: str, table: pa.Table) -> None:
         if name not in self._writers:
@@ -628,17 +657,51 @@ def _fits(kind: str, arrow_type: pa.DataType) -> bool:
         return (
             types.is_integer(arrow_type)
             or (is_text and kind == "amount")
-            or (types.is_decimal(arrow_type) and arrow_type.scale <= scale)
+            or (types.is_decimal128(arrow_type) and arrow_type.scale <= scale)
         )
     if kind == "boolean":
         return types.is_boolean(arrow_type)
     return types.is_list(arrow_type) and types.is_string(arrow_type.value_type)
 
 
-def _raw_text(source: str, raw: bytes | str) -> str:
-    text = raw if isinstance(raw, str) else raw.decode("utf-8", "backslashreplace")
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return text[: LONGEST_OTLP_TEXT if source == TELEMETRY else LONGEST_RAW_TEXT]
+def _decoded(part: pa.Table) -> tuple[pa.Table, dict[int, Rejection]]:
+    """Text columns as valid UTF-8, and the rows in which one was not; bytes count as text."""
+    broken: dict[int, Rejection] = {}
+    for index, name in enumerate(part.column_names):
+        column = part[name]
+        types = pa.types
+        is_bytes = types.is_binary(column.type) or types.is_large_binary(column.type)
+        if not (is_bytes or types.is_string(column.type) or types.is_large_string(column.type)):
+            continue
+        try:
+            column.validate(full=True)
+            if is_bytes:
+                part = part.set_column(index, name, column.cast(pa.string()))
+        except pa.ArrowInvalid:
+            texts = []
+            for position, value in enumerate(column.cast(pa.large_binary()).to_pylist()):
+                try:
+                    texts.append(value if value is None else value.decode("utf-8"))
+                except UnicodeDecodeError as error:
+                    rejection = Rejection(
+                        "not_utf8", f"{name}: byte {error.start + 1} is not UTF-8"
+                    )
+                    broken.setdefault(position, rejection)
+                    texts.append(value.decode("utf-8", "backslashreplace"))
+            part = part.set_column(index, name, pa.array(texts, pa.string()))
+    return part, broken
+
+
+def _row(part: pa.Table, position: int) -> dict[str, Any]:
+    return {name: _value(part[name][position]) for name in part.column_names}
+
+
+def _value(scalar: pa.Scalar) -> Any:
+    """A value for people to read, also one that Python has no type for."""
+    try:
+        return scalar.as_py()
+    except (OverflowError, ValueError):
+        return str(pc.cast(scalar, pa.int64()))
 
 
 def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:

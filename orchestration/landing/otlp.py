@@ -13,9 +13,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Any
 
+from orchestration.landing.content import LONGEST_TEXT, is_content
 from orchestration.landing.decode import (
+    AMOUNT_LIMIT,
     AMOUNT_PLACES,
     DECIMAL_TEXT,
+    LATENCY_LIMIT,
     LATENCY_PLACES,
     WHOLE_TEXT,
     Rejection,
@@ -24,17 +27,7 @@ from orchestration.landing.decode import (
 
 EPOCH = datetime(1970, 1, 1)
 FIRST_INSTANT, LAST_INSTANT = datetime(2000, 1, 1), datetime(2100, 1, 1)
-LONGEST_TEXT = 256
 
-# Text under a name that ends so is content; numbers never are.
-CONTENT_WORDS = {
-    "args", "arguments", "body", "command", "commands", "completion", "content", "description",
-    "input", "instructions", "line", "message", "messages", "output", "parameters", "params",
-    "prompt", "prompts", "query", "reasoning", "response", "responses", "result", "stderr", "stdin",
-    "stdout", "system", "text", "thinking", "thought", "value",
-}  # fmt: skip
-# Whatever its name, a text of more words is a sentence that somebody or a model wrote.
-MOST_WORDS = 4
 # What may be read out of Claude Code's tool_parameters, whose other members are commands.
 TOOL_PARAMETERS = ("mcp_server_name", "mcp_tool_name", "skill_name", "subagent_type")
 
@@ -93,30 +86,38 @@ def records(request: dict[str, Any], keeps_content: bool) -> Iterator[Record | R
             yield _record(signal, resource, scope, record, keeps_content)
         except Rejection as rejection:
             yield rejection
+        except (ArithmeticError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            yield Rejection("wrong_type", f"the record is malformed: {str(error)[:120]}")
 
 
 def _walk(request: dict[str, Any]) -> Iterator[tuple[str, dict, dict, dict]]:
-    for entry in _objects(request, "resourceLogs"):
-        for group in _objects(entry, "scopeLogs"):
-            for record in _objects(group, "logRecords"):
-                yield "log", _object(entry, "resource"), _object(group, "scope"), record
-    for entry in _objects(request, "resourceSpans"):
-        for group in _objects(entry, "scopeSpans"):
-            for span in _objects(group, "spans"):
-                yield "span", _object(entry, "resource"), _object(group, "scope"), span
-    for entry in _objects(request, "resourceMetrics"):
-        for group in _objects(entry, "scopeMetrics"):
-            for metric in _objects(group, "metrics"):
-                resource, scope = _object(entry, "resource"), _object(group, "scope")
-                for kind in POINT_KINDS:
-                    series = _object(metric, kind)
-                    shared = {
-                        **{key: metric[key] for key in ("name", "unit") if key in metric},
-                        **{key: value for key, value in series.items() if key != "dataPoints"},
-                        "type": kind,
-                    }
-                    for point in _objects(series, "dataPoints"):
-                        yield "metric", resource, scope, {**shared, **point}
+    for resource, scope, group in _groups(request, "Logs"):
+        for record in _objects(group, "logRecords") or _objects(group, "logs"):
+            yield "log", resource, scope, record
+    for resource, scope, group in _groups(request, "Spans"):
+        for span in _objects(group, "spans"):
+            yield "span", resource, scope, span
+    for resource, scope, group in _groups(request, "Metrics"):
+        for metric in _objects(group, "metrics"):
+            for kind in POINT_KINDS:
+                series = _object(metric, kind)
+                shared = {
+                    **{key: metric[key] for key in ("name", "unit") if key in metric},
+                    **{key: value for key, value in series.items() if key != "dataPoints"},
+                    "type": kind,
+                }
+                for point in _objects(series, "dataPoints"):
+                    yield "metric", resource, scope, {**shared, **point}
+
+
+def _groups(request: dict[str, Any], signal: str) -> Iterator[tuple[dict, dict, dict]]:
+    """Resource, scope and group of records; older collectors speak of instrumentation libraries."""
+    for entry in _objects(request, f"resource{signal}"):
+        resource = _object(entry, "resource")
+        for group in _objects(entry, f"scope{signal}"):
+            yield resource, _object(group, "scope"), group
+        for group in _objects(entry, f"instrumentationLibrary{signal}"):
+            yield resource, _object(group, "instrumentationLibrary"), group
 
 
 def _objects(parent: dict[str, Any], key: str) -> list[dict[str, Any]]:
@@ -146,14 +147,14 @@ def _record(
     return Record(
         record_id=_identity(resource, scope, record),
         signal=signal,
-        service_name=_text(of_resource.get("service.name")),
-        scope_name=scope.get("name"),
+        service_name=_valid_text("service.name", of_resource.get("service.name")),
+        scope_name=_valid_text("scope", scope.get("name")),
         record_name=_name(signal, record, attributes),
         recorded_at=_recorded_at(signal, record, attributes),
         started_at=_instant(record.get("startTimeUnixNano")),
-        trace_id=record.get("traceId") or None,
-        span_id=record.get("spanId") or None,
-        parent_span_id=record.get("parentSpanId") or None,
+        trace_id=_valid_text("traceId", record.get("traceId")),
+        span_id=_valid_text("spanId", record.get("spanId")),
+        parent_span_id=_valid_text("parentSpanId", record.get("parentSpanId")),
         attributes=kept,
         resource=_texts(of_resource, keeps_content)[0],
         details=_details(record, keeps_content),
@@ -177,11 +178,11 @@ def _plain(value: dict[str, Any]) -> Any:
         if kind == "doubleValue":
             return float(content)
         if kind == "arrayValue":
-            return [_plain(item) for item in _objects(content, "values")]
+            return [_plain(item) for item in _objects(_object(value, kind), "values")]
         if kind == "kvlistValue":
             return {
                 str(item.get("key")): _plain(_object(item, "value"))
-                for item in _objects(content, "values")
+                for item in _objects(_object(value, kind), "values")
             }
         return content
     return None
@@ -218,8 +219,13 @@ def _texts(values: dict[str, Any], keeps_content: bool) -> tuple[dict[str, str],
         elif keeps_content or not _is_content(name, value):
             text = _text(value)
             if text:
-                kept[name] = _valid(name, text)
+                kept[_valid("an attribute's name", name)] = _valid(name, text)
     return dict(sorted(kept.items())), rounded
+
+
+def _valid_text(name: str, value: Any) -> str | None:
+    text = _text(value)
+    return _valid(name, text) if text else None
 
 
 def _valid(name: str, text: str) -> str:
@@ -233,20 +239,18 @@ def _valid(name: str, text: str) -> str:
 def _is_content(name: str, value: Any) -> bool:
     if isinstance(value, (bool, int, float)) or value is None:
         return False
-    words = re.split(r"[._\-]", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
-    text = _text(value) or ""
-    return words[-1] in CONTENT_WORDS or len(text) > LONGEST_TEXT or len(text.split()) > MOST_WORDS
+    return is_content(name, _text(value) or "")
 
 
 def _tool_parameters(text: str) -> dict[str, str]:
     try:
         parameters = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(parameters, dict):
         return {}
     return {
-        name: parameters[name]
+        name: _valid(name, parameters[name])
         for name in TOOL_PARAMETERS
         if isinstance(parameters.get(name), str) and len(parameters[name]) <= LONGEST_TEXT
     }
@@ -264,6 +268,8 @@ def _number(name: str, value: Any) -> tuple[str, bool]:
         if not WHOLE_TEXT.fullmatch(text) or number >= 2**63:
             raise Rejection("not_whole_number", f"{name} is {text[:60]}, not a whole number")
         return str(int(number)), False
+    if number >= (LATENCY_LIMIT if name in LATENCY_ATTRIBUTES else AMOUNT_LIMIT):
+        raise Rejection("out_of_range", f"{name} is {text[:60]}, which is out of range")
     if name in LATENCY_ATTRIBUTES:
         return f"{number.quantize(LATENCY_PLACES, ROUND_HALF_EVEN):f}", False
     with localcontext(prec=60):
@@ -280,14 +286,17 @@ def _name(signal: str, record: dict[str, Any], attributes: dict[str, Any]) -> st
         body = _object(record, "body").get("stringValue")
         is_name = isinstance(body, str) and re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", body)
         name = attributes.get("event.name") or record.get("eventName") or (body if is_name else "")
-    return str(name)[:LONGEST_TEXT] if name else None
+    return _valid("the name", str(name)[:LONGEST_TEXT]) if name else None
 
 
 def _instant(nanoseconds: Any) -> datetime | None:
     """Nanoseconds since 1970, number or text, as a naive UTC time; 0 and nothing are None."""
     if nanoseconds in (None, "", 0, "0"):
         return None
-    return EPOCH + timedelta(microseconds=_whole(nanoseconds) // 1000)
+    try:
+        return EPOCH + timedelta(microseconds=_whole(nanoseconds) // 1000)
+    except OverflowError as error:
+        raise Rejection("instant_out_of_range", "a time lies beyond the year 9999") from error
 
 
 def _recorded_at(signal: str, record: dict[str, Any], attributes: dict[str, Any]) -> datetime:
@@ -303,7 +312,10 @@ def _recorded_at(signal: str, record: dict[str, Any], attributes: dict[str, Any]
             raise Rejection("not_an_instant", f"event.timestamp is {stamp[:60]!r}") from error
         if parsed.tzinfo is None:
             raise Rejection("instant_without_offset", f"event.timestamp is {stamp[:60]!r}")
-        found = parsed.astimezone(UTC).replace(tzinfo=None)
+        try:
+            found = parsed.astimezone(UTC).replace(tzinfo=None)
+        except OverflowError as error:
+            raise Rejection("instant_out_of_range", f"event.timestamp is {stamp[:60]}") from error
     if found is None:
         raise Rejection("missing_required", "the record has no time")
     if not FIRST_INSTANT <= found < LAST_INSTANT:
@@ -322,7 +334,8 @@ def _details(record: dict[str, Any], keeps_content: bool) -> str | None:
     if not keeps_content and isinstance(kept.get("status"), dict):
         kept["status"] = {"code": kept["status"].get("code")}
     details = _canonical(kept)
-    return json.dumps(details, ensure_ascii=False, sort_keys=True) if details else None
+    text = json.dumps(details, ensure_ascii=False, sort_keys=True)
+    return _valid("the record", text) if details else None
 
 
 def _identity(resource: dict[str, Any], scope: dict[str, Any], record: dict[str, Any]) -> str:
@@ -350,6 +363,8 @@ def _canonical(value: Any, name: str = "") -> Any:
         return plain_number(value)
     if name == "body":
         return value
+    if name == "asDouble":
+        return plain_number(float(value))
     names = ENUMERATIONS.get(name, ())
     return str(names.index(value)) if value in names else value
 
@@ -362,12 +377,13 @@ def _canonical_value(value: dict[str, Any]) -> Any:
         if kind == "doubleValue":
             return {kind: plain_number(float(content))}
         if kind == "arrayValue":
-            return {kind: [_canonical_value(item) for item in _objects(content, "values")]}
+            values = _objects(_object(value, kind), "values")
+            return {kind: [_canonical_value(item) for item in values]}
         if kind == "kvlistValue":
             return {
                 kind: {
                     str(item.get("key")): _canonical_value(_object(item, "value"))
-                    for item in _objects(content, "values")
+                    for item in _objects(_object(value, kind), "values")
                 }
             }
         return {kind: content}

@@ -1,0 +1,40 @@
+"""What is content (prompts, completions, arguments, commands) and stays out, told by its name."""
+
+import re
+from typing import Any
+
+# Text under a name that ends so is content; numbers never are.
+CONTENT_WORDS = {
+    "args", "arguments", "body", "command", "commands", "completion", "completions", "content",
+    "contents", "description", "input", "inputs", "instructions", "line", "message", "messages",
+    "output", "outputs", "parameters", "params", "prompt", "prompts", "query", "reasoning",
+    "response", "responses", "result", "results", "stderr", "stdin", "stdout", "system", "text",
+    "thinking", "thought", "thoughts", "value",
+}  # fmt: skip
+LONGEST_TEXT = 256
+# Whatever its name, a text of more words is a sentence that somebody or a model wrote.
+MOST_WORDS = 4
+
+
+def is_content_name(name: str) -> bool:
+    """Whether text under this name is content, by the last word of the name."""
+    words = re.split(r"[._\-\s]", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
+    return words[-1] in CONTENT_WORDS
+
+
+def is_content(name: str, text: str) -> bool:
+    """Whether a text is content, by its name or by its looks."""
+    return is_content_name(name) or len(text) > LONGEST_TEXT or len(text.split()) > MOST_WORDS
+
+
+def without_content(value: Any) -> Any:
+    """A JSON value without the members that hold content, however deep they lie."""
+    if isinstance(value, dict):
+        return {
+            name: without_content(item)
+            for name, item in value.items()
+            if isinstance(item, (bool, int, float)) or not is_content_name(name)
+        }
+    if isinstance(value, list):
+        return [without_content(item) for item in value]
+    return value
