@@ -23,6 +23,7 @@ from orchestration.timeframes import latest_midnight, parse_as_of
 PUBLISHED, FAILED, USAGE, WITH_REJECTS, BUSY = 0, 1, 2, 3, 75
 SHOWN_REJECTS = 20
 LONGEST_SHOWN = 60
+WIDEST = 10_000
 
 log = logging.getLogger("warehouse")
 
@@ -366,7 +367,8 @@ def _run_query(connection: duckdb.DuckDBPyConnection, query: str, as_json: bool)
     table = Table(*names)
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row))
-    console = Console()
+    # Only a terminal has an edge to fit a table to.
+    console = Console() if sys.stdout.isatty() else Console(width=WIDEST)
     console.print(table)
     print(f"{len(rows):,} rows")
     return PUBLISHED

@@ -215,7 +215,8 @@ _marts = {report.name: dg.AssetKey(["marts", report.name]) for report in exports
 def candidate(warehouse: WarehouseHome) -> dg.MaterializeResult:
     """A copy of the tested build file, which waits to be published."""
     settings = warehouse.settings
-    file = publish.stage_candidate(settings)
+    built = {tuple(spec.key.path) for spec in dbt_build.specs}
+    file = publish.stage_candidate(settings, built)
     exports.start_set(settings, read_night(settings))
     return dg.MaterializeResult(metadata={"bytes": file.stat().st_size})
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pyarrow as pa
@@ -38,8 +39,6 @@ class Night:
     @property
     def local_date(self) -> str:
         """The local date of as_of, which names the set."""
-        from zoneinfo import ZoneInfo
-
         return local_date(self.as_of, ZoneInfo(self.timezone)).isoformat()
 
 
@@ -125,23 +124,28 @@ def _lands_anything(settings: Settings, known_ignored: set[tuple[str, str]]) -> 
 
 def applied_and_published(published_file: Path) -> set[int]:
     """The loads whose figures are published; none where nothing is."""
-    if not published_file.exists():
-        return set()
-    with duckdb.connect(str(published_file), read_only=True) as connection:
-        rows = connection.execute("select load_id from quality.applied_loads").fetchall()
-    return {row[0] for row in rows}
+    rows = _ask(published_file, "select load_id from quality.applied_loads")
+    return {row[0] for row in rows or ()}
 
 
-def _published_night(published_file: Path) -> tuple | None:
+def _ask(published_file: Path, query: str) -> list[tuple] | None:
+    """What the published file answers; None where there is none, or one of an older make."""
     if not published_file.exists():
         return None
     with duckdb.connect(str(published_file), read_only=True) as connection:
-        night = connection.execute(
-            "select night_id, as_of, timezone, week_start, code_version from quality.night"
-        ).fetchone()
-        ignored = connection.execute("select path, reason from quality.ignored_files").fetchall()
-    assert night is not None
-    return (*night, set(ignored))
+        try:
+            return connection.execute(query).fetchall()
+        except (duckdb.CatalogException, duckdb.BinderException):
+            return None
+
+
+def _published_night(published_file: Path) -> tuple | None:
+    nights = _ask(
+        published_file,
+        "select night_id, as_of, timezone, week_start, code_version from quality.night",
+    )
+    ignored = _ask(published_file, "select path, reason from quality.ignored_files")
+    return (*nights[0], set(ignored or ())) if nights else None
 
 
 def _night_id_of(manifest: Path) -> str | None:

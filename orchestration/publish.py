@@ -9,9 +9,19 @@ import duckdb
 from orchestration.project import Settings
 
 
-def stage_candidate(settings: Settings) -> Path:
-    """Copy the finished build file to where it waits to be published; nobody opens it there."""
+def stage_candidate(settings: Settings, relations: set[tuple[str, str]]) -> Path:
+    """Copy the finished build file to where it waits to be published; nobody opens it there.
+
+    relations: schema and name of what the project builds; what an older one left is dropped.
+    """
     with duckdb.connect(str(settings.build_file)) as connection:
+        found = connection.execute(
+            "select schema_name, table_name, 'table' from duckdb_tables() union all "
+            "select schema_name, view_name, 'view' from duckdb_views() where not internal"
+        ).fetchall()
+        for schema, name, kind in found:
+            if (schema, name) not in relations:
+                connection.execute(f'drop {kind} "{schema}"."{name}"')
         connection.execute("checkpoint")
     candidate = settings.candidate_file
     candidate.parent.mkdir(parents=True, exist_ok=True)
