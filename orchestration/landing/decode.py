@@ -21,6 +21,19 @@ LATENCY_PLACES = Decimal("0.001")
 AMOUNT_LIMIT, LATENCY_LIMIT = Decimal(10) ** 26, Decimal(10) ** 15
 
 
+# Per kind, the types of JSON values that need no turning into text but str().
+PLAIN: dict[str, set[type]] = {
+    "id": {str, int},
+    "text": {str, int},
+    "instant": {str},
+    "whole": {str, int},
+    "latency": {int},
+    "amount": {str},
+    "boolean": set(),
+    "tags": set(),
+}
+
+
 class Rejection(ValueError):
     """Why a line does not load: a reason in one word, and a sentence."""
 
@@ -142,6 +155,11 @@ class Coercion:
         self.keeps_content = keeps_content
         self.rounded = 0
         self._names = {field.name for field in source.fields}
+        # The types that rules.py judges as they are, which nearly every value has.
+        self._plan = [
+            (field.name, field, str in PLAIN[field.kind], int in PLAIN[field.kind])
+            for field in source.fields
+        ]
         self._by_kind = {
             "id": self._text,
             "text": self._text,
@@ -153,9 +171,24 @@ class Coercion:
             "tags": self._tags,
         }
 
-    def row(self, fields: dict[str, Any]) -> list[Any]:
-        """One text (tags: a list of texts) per field of the contract, then `extra`."""
-        row = [self.value(field, fields.get(field.name)) for field in self.source.fields]
+    def row(self, fields: dict[str, Any], has_escapes: bool) -> list[Any]:
+        """One text (tags: a list of texts) per field of the contract, then `extra`.
+
+        has_escapes: whether the line holds escapes, which may stand for half a character.
+        """
+        row: list[Any] = []
+        for name, field, takes_text, takes_int in self._plan:
+            value = fields.get(name)
+            if value is None or (takes_text and value.__class__ is str):
+                row.append(value)
+            elif takes_int and value.__class__ is int:
+                row.append(str(value))
+            else:
+                row.append(self._by_kind[field.kind](field, value))
+        if has_escapes:
+            for (name, *_), value in zip(self._plan, row, strict=True):
+                for text in value if isinstance(value, list) else [value or ""]:
+                    _encodable(name, text)
         try:
             row.append(self.extra(fields) if fields.keys() - self._names else None)
         except RecursionError as error:
@@ -175,7 +208,7 @@ class Coercion:
 
     def _text(self, field: Field, value: Any) -> str | None:
         if isinstance(value, str):
-            return _encodable(field.name, value)
+            return value
         if isinstance(value, _Float):
             return value.text
         if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
@@ -184,17 +217,16 @@ class Coercion:
 
     def _instant(self, field: Field, value: Any) -> str:
         if isinstance(value, str):
-            return _encodable(field.name, value)
+            return value
         raise _wrong_type(field, value, "an ISO 8601 text with Z or an offset")
 
     def _whole(self, field: Field, value: Any) -> str:
-        if isinstance(value, str) and WHOLE_TEXT.fullmatch(value):
+        if isinstance(value, str):
             return value
-        if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
-            if value == value and abs(value) != float("inf") and value == int(value):
-                return str(int(value))
-        elif not isinstance(value, str):
+        if not isinstance(value, (int, float, Decimal)) or isinstance(value, bool):
             raise _wrong_type(field, value, "a whole number")
+        if value == value and abs(value) != float("inf") and value == int(value):
+            return str(int(value))
         raise Rejection("not_whole_number", f"{field.name} is {_shown(value)}, not a whole number")
 
     def _latency(self, field: Field, value: Any) -> str:
@@ -207,7 +239,7 @@ class Coercion:
 
     def _amount(self, field: Field, value: Any) -> str:
         if isinstance(value, str):
-            return _encodable(field.name, value)
+            return value
         if isinstance(value, Decimal):
             return plain_number(value)
         number = _within(field, _decimal(field, value), AMOUNT_LIMIT)
@@ -233,7 +265,7 @@ class Coercion:
             raise _wrong_type(field, value, "a list of texts")
         if any(not isinstance(tag, str) for tag in value if tag is not None):
             raise Rejection("wrong_type", f"{field.name} holds something that is no text")
-        return [_encodable(field.name, tag) for tag in value if tag] or None
+        return [tag for tag in value if tag] or None
 
 
 def _decimal(field: Field, value: Any) -> Decimal:

@@ -368,7 +368,7 @@ class _Load:
         batch = self._batch(landed.source)
         before = batch.coercion.rounded
         try:
-            row = batch.coercion.row(fields)
+            row = batch.coercion.row(fields, b"\\u" in line.text)
         except Rejection as rejection:
             self._reject(landed, line.number, None, rejection, line.text)
             return
