@@ -16,7 +16,6 @@ ARROW_TYPES = {
     "string[]": pa.list_(pa.string()),
     "map(string, string)": pa.map_(pa.string(), pa.string()),
 }
-PROVENANCE = ("load_id", "file_id")
 
 
 @dataclass(frozen=True)

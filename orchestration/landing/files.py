@@ -217,3 +217,31 @@ def _unzstd(packed: BinaryIO) -> Iterator[bytes]:
             chunk = frame.unused_data if frame.eof else b""
     if not frame.eof:
         raise Unreadable("its zstd content ends too early: send it again")
+
+
+def lines_before(stream: BinaryIO, position: int) -> int:
+    """How many lines begin before a position; the last of them may have no line end yet."""
+    stream.seek(0)
+    count, last = 0, b""
+    while position > 0 and (chunk := stream.read(min(CHUNK_BYTES, position))):
+        position -= len(chunk)
+        count += chunk.count(b"\n")
+        last = chunk[-1:]
+    return count + (last not in (b"", b"\n"))
+
+
+def lines_between(stream: BinaryIO, start_byte: int, end_byte: int) -> Iterator[bytes]:
+    """The lines of a plain file from start_byte to end_byte, which it had when it was scanned."""
+    position = start_byte
+    if position:
+        stream.seek(position - 1)
+        if stream.read(1) != b"\n":
+            rest = stream.read(2)
+            position += 1 if rest.startswith(b"\n") else 2 if rest == b"\r\n" else 0
+    stream.seek(position)
+    while position < end_byte and (line := stream.readline()):
+        line = line[: end_byte - position]
+        position += len(line)
+        yield line
+    if position < end_byte:
+        raise Unreadable("it became shorter while it was read: let it be written, then renamed")

@@ -5,18 +5,18 @@ import logging
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from orchestration.landing import otlp, rules
+from orchestration.landing import otlp, parquet, rules
 from orchestration.landing.content import without_content
 from orchestration.landing.contract import Source
 from orchestration.landing.decode import (
@@ -28,7 +28,6 @@ from orchestration.landing.decode import (
     lines_of,
 )
 from orchestration.landing.files import (
-    CHUNK_BYTES,
     Found,
     Hashes,
     Ignored,
@@ -36,6 +35,8 @@ from orchestration.landing.files import (
     hash_until,
     hashes_of,
     kind_of,
+    lines_before,
+    lines_between,
     scan,
     unpacked,
 )
@@ -72,11 +73,6 @@ class LoadReport:
     rejected: Counter[str] = field(default_factory=Counter)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     pending: int = 0
-
-    @property
-    def has_rejects(self) -> bool:
-        """Whether a file of this load had rejected rows or could not be read."""
-        return bool(self.rejected or self.unreadable)
 
 
 def land(
@@ -214,8 +210,12 @@ class _Load:
                 self._read_parquet(file, landed)
             elif kind == "plain":
                 self._continue(hashes, landed, file)
-                landed.first_line = 1 + _lines_before(stream, landed.start_byte)
-                self._read_lines(_limited(stream, landed), landed, may_grow=True)
+                landed.first_line = 1 + lines_before(stream, landed.start_byte)
+                self._read_lines(
+                    lines_between(stream, landed.start_byte, landed.size_bytes),
+                    landed,
+                    may_grow=True,
+                )
             else:
                 with unpacked(file, kind, self.folder.parent) as whole:
                     self._read_lines(whole, landed, may_grow=False)
@@ -408,11 +408,11 @@ class _Load:
         self._flush(batch)
         number = 1
         try:
-            with pq.ParquetFile(file) as parquet:
-                names = parquet.schema_arrow.names
+            with pq.ParquetFile(file) as content:
+                names = content.schema_arrow.names
                 if len(set(names)) < len(names):
                     raise Unreadable("two of its columns have one name: give each its own")
-                for part in parquet.iter_batches(BATCH_ROWS):
+                for part in content.iter_batches(BATCH_ROWS):
                     self._parquet_part(pa.Table.from_batches([part]), number, source, landed)
                     number += len(part)
         except pa.ArrowException as error:
@@ -423,14 +423,14 @@ class _Load:
         self, part: pa.Table, number: int, source: Source, landed: LandedFile
     ) -> None:
         coercion = Coercion(source, self.keeps_content)
-        part, broken = _decoded(part)
+        part, broken = parquet.decoded(part)
         columns: dict[str, Any] = {
             "row_number": pa.array(range(len(part)), pa.int64()),
             "file_id": pa.array([landed.file_id] * len(part), pa.int64()),
         }
         for item in source.fields:
-            column = _column(part, item.name)
-            if not _fits(item.kind, column.type):
+            column = parquet.column(part, item.name)
+            if not parquet.fits(item.kind, column.type):
                 values = []
                 for position, value in enumerate(column.to_pylist()):
                     try:
@@ -444,7 +444,7 @@ class _Load:
         known = {item.name for item in source.fields}
         unknown = [name for name in part.column_names if name not in known]
         columns["extra"] = pa.array(
-            [coercion.extra(_row(part.select(unknown), row)) for row in range(len(part))]
+            [coercion.extra(parquet.row(part.select(unknown), row)) for row in range(len(part))]
             if unknown
             else [None] * len(part),
             pa.string(),
@@ -452,7 +452,7 @@ class _Load:
         landed.rounded_amounts += coercion.rounded
         table = pa.table(columns)
         for position, rejection in broken.items():
-            raw = canonical_json(_row(part, position))
+            raw = canonical_json(parquet.row(part, position))
             self._reject(landed, number + position, None, rejection, raw)
         if broken:
             keep = pa.array(position not in broken for position in range(len(part)))
@@ -463,7 +463,7 @@ class _Load:
             lambda position: (
                 landed,
                 number + position,
-                canonical_json(_row(part, position)),
+                canonical_json(parquet.row(part, position)),
             ),
         )
 
@@ -504,7 +504,7 @@ class _Load:
             by_number = {number: index for index, number in enumerate(numbers)}
         for row in bad.to_pylist():
             reason, name = row["problem"].split(":")
-            value = _value(candidates[name][by_number[row["row_number"]]])
+            value = parquet.value(candidates[name][by_number[row["row_number"]]])
             rejection = Rejection(reason, rules.sentence(source, reason, name, value))
             landed, line, raw = origin(row["row_number"])
             self._reject(landed, line, None, rejection, raw)
@@ -600,108 +600,6 @@ class _Batch:
         return pa.table(
             [numbers, files, *columns], names=["row_number", "file_id", *names, "extra"]
         )
-
-
-def _lines_before(stream: BinaryIO, position: int) -> int:
-    """How many lines begin before a position; the last of them may have no line end yet."""
-    stream.seek(0)
-    count, last = 0, b""
-    while position > 0 and (chunk := stream.read(min(CHUNK_BYTES, position))):
-        position -= len(chunk)
-        count += chunk.count(b"\n")
-        last = chunk[-1:]
-    return count + (last not in (b"", b"\n"))
-
-
-def _limited(stream: BinaryIO, landed: LandedFile) -> Iterator[bytes]:
-    """The lines of a plain file between start_byte and its size when it was scanned."""
-    position = landed.start_byte
-    if position:
-        stream.seek(position - 1)
-        if stream.read(1) != b"\n":
-            rest = stream.read(2)
-            position += 1 if rest.startswith(b"\n") else 2 if rest == b"\r\n" else 0
-    stream.seek(position)
-    while position < landed.size_bytes and (line := stream.readline()):
-        line = line[: landed.size_bytes - position]
-        position += len(line)
-        yield line
-    if position < landed.size_bytes:
-        raise Unreadable("it became shorter while it was read: let it be written, then renamed")
-
-
-def _column(part: pa.Table, name: str) -> pa.ChunkedArray:
-    if name not in part.column_names:
-        return pa.chunked_array([pa.nulls(len(part), pa.string())])
-    column = part[name]
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_timestamp(column.type):
-        # Microseconds are kept; a nanosecond more is cut, as it is in text.
-        return column.cast(pa.timestamp("us", column.type.tz), safe=False)
-    return column.cast(pa.string()) if pa.types.is_null(column.type) else column
-
-
-def _fits(kind: str, arrow_type: pa.DataType) -> bool:
-    """Whether rules.py judges a Parquet column of this type as it is."""
-    types = pa.types
-    is_text = types.is_string(arrow_type) or types.is_large_string(arrow_type)
-    if kind in ("id", "text"):
-        return is_text or types.is_integer(arrow_type)
-    if kind == "instant":
-        return is_text or types.is_timestamp(arrow_type)
-    if kind == "whole":
-        return is_text or types.is_integer(arrow_type)
-    if kind in ("latency", "amount"):
-        scale = 3 if kind == "latency" else 12
-        return (
-            types.is_integer(arrow_type)
-            or (is_text and kind == "amount")
-            or (types.is_decimal128(arrow_type) and arrow_type.scale <= scale)
-        )
-    if kind == "boolean":
-        return types.is_boolean(arrow_type)
-    return types.is_list(arrow_type) and types.is_string(arrow_type.value_type)
-
-
-def _decoded(part: pa.Table) -> tuple[pa.Table, dict[int, Rejection]]:
-    """Text columns as valid UTF-8, and the rows in which one was not; bytes count as text."""
-    broken: dict[int, Rejection] = {}
-    for index, name in enumerate(part.column_names):
-        column = part[name]
-        types = pa.types
-        is_bytes = types.is_binary(column.type) or types.is_large_binary(column.type)
-        if not (is_bytes or types.is_string(column.type) or types.is_large_string(column.type)):
-            continue
-        try:
-            column.validate(full=True)
-            if is_bytes:
-                part = part.set_column(index, name, column.cast(pa.string()))
-        except pa.ArrowInvalid:
-            texts = []
-            for position, value in enumerate(column.cast(pa.large_binary()).to_pylist()):
-                try:
-                    texts.append(value if value is None else value.decode("utf-8"))
-                except UnicodeDecodeError as error:
-                    rejection = Rejection(
-                        "not_utf8", f"{name}: byte {error.start + 1} is not UTF-8"
-                    )
-                    broken.setdefault(position, rejection)
-                    texts.append(value.decode("utf-8", "backslashreplace"))
-            part = part.set_column(index, name, pa.array(texts, pa.string()))
-    return part, broken
-
-
-def _row(part: pa.Table, position: int) -> dict[str, Any]:
-    return {name: _value(part[name][position]) for name in part.column_names}
-
-
-def _value(scalar: pa.Scalar) -> Any:
-    """A value for people to read, also one that Python has no type for."""
-    try:
-        return scalar.as_py()
-    except (OverflowError, ValueError):
-        return str(pc.cast(scalar, pa.int64()))
 
 
 def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
