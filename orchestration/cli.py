@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from orchestration.landing.history import committed_loads
 from orchestration.lock import HomeIsBusy, held
@@ -69,6 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return options.run(settings, options)
     except SettingsError as error:
         return _fail(str(error), USAGE)
+    except duckdb.Error as error:
+        return _fail(
+            f"The published database cannot be read ({str(error).splitlines()[0]}): "
+            "`warehouse night --full-refresh` makes it anew.",
+            FAILED,
+        )
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PUBLISHED
@@ -115,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     rejects = command("rejects", "show the rows that were rejected, and why", show_rejects)
     rejects.add_argument("--reason", help="only rows that were rejected for this reason")
     rejects.add_argument(
-        "--limit", type=int, default=SHOWN_REJECTS, help="rows to show (default: %(default)s)"
+        "--limit", type=_count, default=SHOWN_REJECTS, help="rows to show (default: %(default)s)"
     )
     sql = command(
         "sql",
@@ -131,6 +138,12 @@ def _parser() -> argparse.ArgumentParser:
     for added in (night, status, rejects, sql):
         added.add_argument("--json", action="store_true", help="print JSON for a machine to read")
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of rows")
+    return int(text)
 
 
 def run_night(settings: Settings, options: argparse.Namespace) -> int:
@@ -154,7 +167,7 @@ def run_night(settings: Settings, options: argparse.Namespace) -> int:
     except HomeIsBusy as error:
         return _fail(str(error), BUSY)
     except Exception as error:
-        return _fail(_sentence(error), FAILED)
+        return _fail(_sentence(error), BUSY if _is_busy(error) else FAILED)
 
 
 def _execute_nightly(settings: Settings, options: argparse.Namespace, as_of: datetime) -> None:
@@ -229,6 +242,8 @@ def _report(settings: Settings, as_json: bool, night: Night | None) -> int:
         )
         return code
     if night is None:
+        print(f"CSV files  {latest}")
+        print(f"database   {settings.published_file}")
         print(f"Nothing new: night {manifest['night_id']} as of {manifest['as_of']} stays.")
         return code
     console = Console(soft_wrap=True)
@@ -241,7 +256,7 @@ def _report(settings: Settings, as_json: bool, night: Night | None) -> int:
         for reason, count in reasons.items():
             table.add_row(reason, f"{count:,}")
         for path, detail in unreadable:
-            table.add_row(f"unreadable: {path}: {detail}", "")
+            table.add_row(Text(f"unreadable: {path}: {detail}"), "")
         console.print(table)
         print("See `warehouse rejects` for file, line, reason and text.")
     print(f"CSV files  {latest}")
@@ -356,17 +371,19 @@ def run_sql(settings: Settings, options: argparse.Namespace) -> int:
 def _run_query(connection: duckdb.DuckDBPyConnection, query: str, as_json: bool) -> int:
     try:
         result = connection.execute(query)
-        names = [column[0] for column in result.description or []]
-        rows = result.fetchall()
+        names = [column[0] for column in result.description or []] if result else []
+        rows = result.fetchall() if result else []
     except duckdb.Error as error:
         return _fail(str(error), FAILED)
     if as_json:
         records = [dict(zip(names, row, strict=True)) for row in rows]
         print(json.dumps(records, default=str, ensure_ascii=False))
         return PUBLISHED
-    table = Table(*names)
+    table = Table()
+    for name in names:
+        table.add_column(Text(name))
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row))
+        table.add_row(*(Text("" if value is None else str(value)) for value in row))
     # Only a terminal has an edge to fit a table to.
     console = Console() if sys.stdout.isatty() else Console(width=WIDEST)
     console.print(table)
@@ -397,6 +414,13 @@ def _nothing_published(settings: Settings) -> str:
 
 def _instant(value: datetime) -> str:
     return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _is_busy(error: BaseException | None) -> bool:
+    """Whether another night took the home before the job could, wherever Dagster put that."""
+    while error is not None and not isinstance(error, HomeIsBusy):
+        error = error.__cause__
+    return error is not None
 
 
 def _sentence(error: BaseException) -> str:

@@ -160,8 +160,12 @@ def _write_timeframe(
         f"order by {report.order}) to '{quoted}' (format csv, header true, new_line '\\r\\n')"
     )
     sync(file)
-    summed = {column.name: "0" for column in report.columns if column.kind in SUMMED_KINDS}
-    rows, sums, neutralised = figures or (0, summed, 0)
+    nothing = {
+        column.name: "0.000000000000" if column.kind == "money" else "0"
+        for column in report.columns
+        if column.kind in SUMMED_KINDS
+    }
+    rows, sums, neutralised = figures or (0, nothing, 0)
     return {
         "path": path,
         "report": report.name,
@@ -172,7 +176,7 @@ def _write_timeframe(
         "columns": [column.name for column in report.columns],
         "rows": rows,
         "bytes": file.stat().st_size,
-        "sums": {name: value if value is not None else "0" for name, value in sums.items()},
+        "sums": {name: sums[name] or zero for name, zero in nothing.items()},
         "neutralised_cells": neutralised,
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
     }
@@ -216,6 +220,9 @@ def finish_set(
 def show_set(settings: Settings, night: Night) -> None:
     """Point <exports>/<local date> and <exports>/latest at the night's set, each by a rename."""
     for name in (night.local_date, "latest"):
+        if (settings.exports / name).is_dir():
+            # Whoever reads the set that was shown has an hour from now.
+            os.utime(settings.exports / name)
         link = settings.exports / f".{name}.new"
         link.unlink(missing_ok=True)
         link.symlink_to(Path("sets") / set_name(night))
@@ -229,9 +236,9 @@ def sweep(settings: Settings) -> list[str]:
         Path(os.readlink(entry)).name for entry in settings.exports.iterdir() if entry.is_symlink()
     }
     removed = []
-    for folder in sorted(settings.sets.iterdir()):
+    for folder in sorted(settings.sets.glob("[0-9]*-[0-9]*-[0-9]*-[0-9]*/")):
         age = time.time() - folder.stat().st_mtime
-        if folder.name not in linked and not folder.name.startswith(".") and age > KEPT_SECONDS:
+        if folder.name not in linked and age > KEPT_SECONDS:
             shutil.rmtree(folder)
             removed.append(folder.name)
     return removed

@@ -16,7 +16,12 @@ class HomeIsBusy(RuntimeError):
 @contextmanager
 def held(home: Path) -> Iterator[None]:
     """Hold the home for the time of the block; raises HomeIsBusy where another process does."""
-    home.mkdir(parents=True, exist_ok=True)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RuntimeError(
+            f"The home {home} cannot be made ({error.strerror}): name another with --home."
+        ) from error
     with (home / "lock").open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

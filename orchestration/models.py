@@ -130,7 +130,7 @@ def _invoke(
 
 
 def _progress() -> list[Any]:
-    """A callback that tells every tenth of the nodes."""
+    """A callback that tells of every twenty-fifth node."""
     counter = {"done": 0, "told": 0}
     lock = threading.Lock()
 

@@ -1,6 +1,7 @@
 """The parameters of a night: what it applies, what it looks back from, what dbt reads of both."""
 
 import json
+import logging
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -15,8 +16,10 @@ import pyarrow.parquet as pq
 from orchestration.landing.contract import read_contract
 from orchestration.landing.files import Ignored, scan
 from orchestration.landing.history import committed_loads, load_folder, read_history
-from orchestration.project import CONTRACT, SEEDS, Settings, code_version, facts_version
+from orchestration.project import CONTRACT, DBT_TARGET, SEEDS, Settings, code_version, facts_version
 from orchestration.timeframes import local_date, read_timeframes, window_of
+
+log = logging.getLogger("warehouse")
 
 PAGES = ("reports", "analytics", "usage", "billing")
 # Analysts on older clients open the published file too: DuckDB from 1.2 on reads this version.
@@ -78,9 +81,9 @@ def prepare(
         ("ignored_files", _ignored_table(ignored)),
     ):
         pq.write_table(table, settings.run / f"{name}.parquet")
-    (settings.run / "night.json").write_text(
-        json.dumps({**asdict(night), "as_of": as_of.isoformat()}), encoding="utf-8"
-    )
+    written = settings.run / ".night.json"
+    written.write_text(json.dumps({**asdict(night), "as_of": as_of.isoformat()}), encoding="utf-8")
+    written.replace(settings.run / "night.json")
     return night
 
 
@@ -132,11 +135,12 @@ def _ask(published_file: Path, query: str) -> list[tuple] | None:
     """What the published file answers; None where there is none, or one of an older make."""
     if not published_file.exists():
         return None
-    with duckdb.connect(str(published_file), read_only=True) as connection:
-        try:
+    try:
+        with duckdb.connect(str(published_file), read_only=True) as connection:
             return connection.execute(query).fetchall()
-        except (duckdb.CatalogException, duckdb.BinderException):
-            return None
+    except duckdb.Error as error:
+        log.info("%s is of an older make or damaged, and is replaced: %s", published_file, error)
+        return None
 
 
 def _published_night(published_file: Path) -> tuple | None:
@@ -151,7 +155,10 @@ def _published_night(published_file: Path) -> tuple | None:
 def _night_id_of(manifest: Path) -> str | None:
     if not manifest.exists():
         return None
-    return json.loads(manifest.read_text(encoding="utf-8"))["night_id"]
+    try:
+        return json.loads(manifest.read_text(encoding="utf-8"))["night_id"]
+    except ValueError:
+        return None
 
 
 def _applied(build_file: Path, facts: str) -> set[int] | None:
@@ -163,6 +170,9 @@ def _applied(build_file: Path, facts: str) -> set[int] | None:
             rows = connection.execute(
                 "select load_id, facts_version from quality.applied_loads"
             ).fetchall()
+            found = connection.execute(
+                "select schema_name, table_name from duckdb_tables()"
+            ).fetchall()
     except duckdb.CatalogException:
         return None
     except duckdb.Error as error:
@@ -170,9 +180,19 @@ def _applied(build_file: Path, facts: str) -> set[int] | None:
             f"The build file {build_file} cannot be opened ({error}): if nobody has it open, "
             "rebuild it from the loads with `warehouse night --full-refresh`."
         ) from error
-    if any(version != facts for _, version in rows):
+    if any(version != facts for _, version in rows) or _growing_tables() - set(found):
         return None
     return {load for load, _ in rows}
+
+
+def _growing_tables() -> set[tuple[str, str]]:
+    """Schema and name of the tables that nights add to, by the dbt manifest."""
+    manifest = json.loads((DBT_TARGET / "manifest.json").read_text(encoding="utf-8"))
+    return {
+        (node["schema"], node["name"])
+        for node in manifest["nodes"].values()
+        if node["config"]["materialized"] == "incremental"
+    }
 
 
 def _start_build_file(build_file: Path) -> None:
@@ -187,8 +207,10 @@ def _start_build_file(build_file: Path) -> None:
 
 def _next_night_id(settings: Settings) -> str:
     numbers = [0]
-    if (settings.run / "night.json").exists():
+    try:
         numbers.append(int(read_night(settings).night_id))
+    except (FileNotFoundError, ValueError):
+        log.info("no earlier night is noted in %s", settings.run)
     published = _published_night(settings.published_file)
     if published:
         numbers.append(int(published[0]))

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -67,6 +68,12 @@ class Settings:
                 f"WAREHOUSE_WEEK_START is {week_start!r}, which is no day: "
                 f"set one of {', '.join(WEEKDAYS)}."
             )
+        memory_limit = given.get("WAREHOUSE_MEMORY_LIMIT") or "2GB"
+        if not re.fullmatch(r"[0-9]+(\.[0-9]+)?\s*([KMGT]i?)?B", memory_limit, re.I):
+            raise SettingsError(
+                f"WAREHOUSE_MEMORY_LIMIT is {memory_limit!r}, which is no size: "
+                "set one such as 2GB or 500MB."
+            )
         return cls(
             landing=folder(landing, "WAREHOUSE_LANDING", SAMPLE / "landing"),
             home=folder(home, "WAREHOUSE_HOME", ROOT / ".warehouse"),
@@ -74,7 +81,7 @@ class Settings:
             timezone=zone,
             week_start=week_start,
             keeps_content=given.get("WAREHOUSE_KEEP_CONTENT", "").lower() in TRUE_WORDS,
-            memory_limit=given.get("WAREHOUSE_MEMORY_LIMIT") or "2GB",
+            memory_limit=memory_limit,
         )
 
     @property
@@ -139,7 +146,7 @@ def facts_version() -> str:
     folders = (models / "staging", models / "intermediate", models / "quality")
     sql = [path for path in _sources_of(*folders) if path.suffix == ".sql"]
     macros = [path for path in _sources_of(DBT_PROJECT / "macros") if "reports" not in path.parts]
-    return _digest([CONTRACT, *sql, *macros])
+    return _digest([DBT_PROJECT / "dbt_project.yml", CONTRACT, *sql, *macros])
 
 
 def dbt_project_version() -> str:

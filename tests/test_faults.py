@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from orchestration import models
@@ -177,3 +178,65 @@ def test_rejects_show_file_line_reason_and_text(sample: Warehouse) -> None:
     assert "2.7" in first
     everything = call("rejects", "--home", str(sample.home), "--json").output
     assert len(json.loads(everything)) == 16
+
+
+def test_a_table_that_is_missing_is_built_from_all_loads(sample: Warehouse, tmp_path: Path) -> None:
+    warehouse = copied(sample, tmp_path)
+    with duckdb.connect(str(warehouse.home / "build" / "warehouse.duckdb")) as connection:
+        connection.execute("drop table intermediate.int_credit_lines_attributed cascade")
+    assert warehouse.night(as_of="2026-03-16").code == 0
+    answer = warehouse.night()
+    assert answer.code == 0, answer.error
+    assert warehouse.csv_bytes() == sample.csv_bytes()
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    ["home/run/night.json", "exports/latest/manifest.json", "home/published/warehouse.duckdb"],
+)
+def test_a_file_that_can_be_made_anew_stops_no_night(
+    sample: Warehouse, tmp_path: Path, damaged: str
+) -> None:
+    warehouse = copied(sample, tmp_path)
+    (tmp_path / damaged).write_bytes(b"")
+    if damaged.endswith(".duckdb"):
+        (tmp_path / damaged).write_bytes(b"noise" * 5000)
+        assert call("status", "--home", str(warehouse.home)).code == 1
+    answer = warehouse.night(as_of="2026-03-15T00:00:00Z")
+    assert answer.code in (0, 3), answer.error
+    assert warehouse.csv_bytes() == sample.csv_bytes()
+
+
+def test_the_greatest_accepted_values_stop_no_night(tmp_path: Path) -> None:
+    warehouse = Warehouse.below(tmp_path, tmp_path / "landing")
+    rows = {
+        "agent_runs": {
+            "run_id": "r", "started_at": "2026-03-14T10:00:00Z", "status": "succeeded",
+            "latency_ms": 10**12, "input_tokens": 10**13,
+        },
+        "llm_requests": {
+            "run_id": "r", "model": "m", "requested_at": "2026-03-14T10:00:00Z",
+            "duration_ms": 10**12, "input_tokens": 10**13, "session_id": "s",
+        },
+        "credit_lines": {
+            "occurred_at": "2026-03-14T10:00:00Z", "organisation_id": "o", "category": "LLM",
+            "credits": str(10**18),
+        },
+    }  # fmt: skip
+    keys = {"agent_runs": "run_id", "llm_requests": "request_id", "credit_lines": "line_id"}
+    for source, row in rows.items():
+        (warehouse.landing / source).mkdir(parents=True)
+        lines = [json.dumps({**row, keys[source]: f"r{n}"}) for n in range(50)]
+        (warehouse.landing / source / "a.ndjson").write_text("\n".join(lines) + "\n")
+    answer = warehouse.night()
+    assert answer.code == 0, answer.error
+
+
+def test_markup_and_empty_queries_are_shown_as_they_are(sample: Warehouse) -> None:
+    home = ("--home", str(sample.home))
+    answer = call("sql", "select '[/b] [red]x' as \"a[b]\"", *home)
+    assert answer.code == 0
+    assert "[/b] [red]x" in answer.output
+    assert "a[b]" in answer.output
+    assert call("sql", " ", *home).code == 0
+    assert call("rejects", "--limit", "-1", *home).code == 2

@@ -247,7 +247,7 @@ def test_a_whole_number_is_counted_beyond_32_bits(zone: Zone) -> None:
     expected = {
         "12": 12, "12.0": 12, '"12"': 12, '"12.0"': 12, "0": 0, "null": None,
         "3000000000": 3_000_000_000, '"3000000000"': 3_000_000_000,
-        "9223372036854775807": 9_223_372_036_854_775_807,
+        "10000000000000": 10**13, "10000000000001": Refused("out_of_range"),
     }  # fmt: skip
     assert outcomes(zone, "input_tokens", expected) == expected
 
@@ -270,7 +270,7 @@ def test_what_is_no_whole_number_is_rejected_and_not_rounded(zone: Zone) -> None
 def test_a_latency_is_never_negative_and_has_three_decimals(zone: Zone) -> None:
     expected = {
         "12": Decimal(12), "12.5": Decimal("12.5"), '"12.345"': Decimal("12.345"), "0": Decimal(0),
-        '"999999999999999.999"': Decimal(10**18 - 1) / 1000, "null": None,
+        '"999999999999.999"': Decimal(10**15 - 1) / 1000, "null": None,
         "-1": Refused("negative"), '"-0.5"': Refused("negative"), '"1e3"': Refused("not_a_number"),
         '"fast"': Refused("not_a_number"), "true": Refused("not_a_number"),
         "[1]": Refused("not_a_number"), "1000000000000000": Refused("out_of_range"),
@@ -285,8 +285,8 @@ def test_a_latency_just_below_zero_is_negative(zone: Zone, spelled: str) -> None
 
 def test_an_amount_as_text_is_exact_to_the_last_digit(zone: Zone) -> None:
     texts = [
-        "0.000000000001", "-0.000000000001", "99999999999999999999999999.999999999999",
-        "-99999999999999999999999999.999999999999", "0.1", "12345678901234.123456789012", "7", "0",
+        "0.000000000001", "-0.000000000001", "99999999999999999.999999999999",
+        "-99999999999999999.999999999999", "0.1", "12345678901234.123456789012", "7", "0",
     ]  # fmt: skip
     assert outcomes(zone, "reported_cost_usd", map(json.dumps, texts)) == {
         json.dumps(text): Decimal(text) for text in texts
@@ -324,7 +324,7 @@ def test_random_amounts_are_exact(zone: Zone) -> None:
     rng = random.Random(seed)
     texts = []
     for _ in range(2_000):
-        digits = "".join(rng.choices("0123456789", k=rng.randint(1, 26)))
+        digits = "".join(rng.choices("0123456789", k=rng.randint(1, 18)))
         decimals = "".join(rng.choices("0123456789", k=rng.randint(0, 12)))
         texts.append(rng.choice(["", "-"]) + digits + ("." + decimals if decimals else ""))
     zone.put(
@@ -398,7 +398,7 @@ def test_a_parquet_column_of_nulls_is_null(zone: Zone) -> None:
     ("column", "expected"),
     [
         (pa.array([12, -1, None], pa.int32()), [12, Refused("negative"), None]),
-        (pa.array([2**63 - 1, 2**63, 0], pa.uint64()), [2**63 - 1, Refused("out_of_range"), 0]),
+        (pa.array([10**13, 2**63, 0], pa.uint64()), [10**13, Refused("out_of_range"), 0]),
         (
             pa.array([12.0, 2.7, float("nan"), float("inf"), -1.0, None]),
             [12, *[Refused("not_whole_number")] * 3, Refused("negative"), None],
@@ -429,8 +429,8 @@ def test_parquet_whole_numbers(zone: Zone, column: pa.Array, expected: list[Any]
             [Decimal("0.1"), -Decimal("2.5"), Refused("not_a_number")],
         ),
         (
-            pa.array([Decimal("0.000000000001"), Decimal("9") ** 20], pa.decimal128(38, 12)),
-            [Decimal("0.000000000001"), Decimal(9**20)],
+            pa.array([Decimal("0.000000000001"), Decimal("9") ** 18], pa.decimal128(38, 12)),
+            [Decimal("0.000000000001"), Decimal(9**18)],
         ),
         (
             pa.array([Decimal("0.1") ** 12, Decimal("0.1") ** 13], pa.decimal128(38, 18)),

@@ -15,15 +15,14 @@ from typing import Any
 
 from orchestration.landing.content import LONGEST_TEXT, is_content
 from orchestration.landing.decode import (
-    AMOUNT_LIMIT,
     AMOUNT_PLACES,
     DECIMAL_TEXT,
-    LATENCY_LIMIT,
     LATENCY_PLACES,
     WHOLE_TEXT,
     Rejection,
     plain_number,
 )
+from orchestration.landing.rules import AMOUNT_LIMIT, LATENCY_LIMIT, WHOLE_LIMIT
 
 EPOCH = datetime(1970, 1, 1)
 FIRST_INSTANT, LAST_INSTANT = datetime(2000, 1, 1), datetime(2100, 1, 1)
@@ -264,12 +263,13 @@ def _number(name: str, value: Any) -> tuple[str, bool]:
     number = Decimal(text)
     if number < 0:
         raise Rejection("negative", f"{name} is {text[:60]}, which is negative")
+    limit = LATENCY_LIMIT if name in LATENCY_ATTRIBUTES else AMOUNT_LIMIT
+    if number > (WHOLE_LIMIT if name in WHOLE_ATTRIBUTES else limit):
+        raise Rejection("out_of_range", f"{name} is {text[:60]}, which is out of range")
     if name in WHOLE_ATTRIBUTES:
-        if not WHOLE_TEXT.fullmatch(text) or number >= 2**63:
+        if not WHOLE_TEXT.fullmatch(text):
             raise Rejection("not_whole_number", f"{name} is {text[:60]}, not a whole number")
         return str(int(number)), False
-    if number >= (LATENCY_LIMIT if name in LATENCY_ATTRIBUTES else AMOUNT_LIMIT):
-        raise Rejection("out_of_range", f"{name} is {text[:60]}, which is out of range")
     if name in LATENCY_ATTRIBUTES:
         return f"{number.quantize(LATENCY_PLACES, ROUND_HALF_EVEN):f}", False
     with localcontext(prec=60):

@@ -14,6 +14,8 @@ INSTANT = (
     r"([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)"
 )
 UNZONED = r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?)?"
+# Sums of a hundred thousand of the greatest still fit the types of the marts.
+WHOLE_LIMIT, LATENCY_LIMIT, AMOUNT_LIMIT = 10**13, 10**12, 10**18
 FIRST_INSTANT, LAST_INSTANT = "timestamp '2000-01-01'", "timestamp '2100-01-01'"
 
 SENTENCES = {
@@ -114,6 +116,7 @@ def _whole(name: str, is_text: bool) -> tuple[str, list[tuple[str, str]]]:
         return f"try_cast({name} as bigint)", [
             (f"{name} < 0", "negative"),
             (f"{name} is not null and try_cast({name} as bigint) is null", "out_of_range"),
+            (f"{name} > {WHOLE_LIMIT}", "out_of_range"),
         ]
     value = (
         f"case when regexp_full_match({name}, '[0-9]+(\\.0+)?') "
@@ -123,6 +126,7 @@ def _whole(name: str, is_text: bool) -> tuple[str, list[tuple[str, str]]]:
         (f"regexp_full_match({name}, '-[0-9]+(\\.0+)?')", "negative"),
         (f"not regexp_full_match({name}, '[0-9]+(\\.0+)?')", "not_whole_number"),
         (f"{name} is not null and ({value}) is null", "out_of_range"),
+        (f"({value}) > {WHOLE_LIMIT}", "out_of_range"),
     ]
 
 
@@ -131,12 +135,16 @@ def _latency(name: str, is_text: bool) -> tuple[str, list[tuple[str, str]]]:
     return value, [
         (f"{name} is not null and {value} is null", "out_of_range"),
         (f"{value} < 0", "negative"),
+        (f"{value} > {LATENCY_LIMIT}", "out_of_range"),
     ]
 
 
 def _amount(name: str, is_text: bool) -> tuple[str, list[tuple[str, str]]]:
     value = f"try_cast({name} as decimal(38, 12))"
-    problems = [(f"{name} is not null and {value} is null", "out_of_range")]
+    problems = [
+        (f"{name} is not null and {value} is null", "out_of_range"),
+        (f"abs({value}) > {AMOUNT_LIMIT}", "out_of_range"),
+    ]
     if is_text:
         problems = [
             (f"regexp_full_match({name}, '-?[0-9]+\\.[0-9]{{13,}}')", "too_many_decimals"),

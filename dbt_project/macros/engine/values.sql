@@ -34,7 +34,8 @@
 {% endmacro %}
 
 {% macro duckdb__moved_by_milliseconds(expression, milliseconds) %}
-    {{- return(expression ~ ' + to_microseconds(cast((' ~ milliseconds ~ ') * 1000 as bigint))') -}}
+    {%- set exact = 'cast(' ~ milliseconds ~ ' as decimal(38, 3))' -%}
+    {{- return(expression ~ ' + to_microseconds(cast(' ~ exact ~ ' * 1000 as bigint))') -}}
 {% endmacro %}
 
 
