@@ -12,13 +12,12 @@ from typing import Any
 
 from orchestration.landing.content import without_content
 from orchestration.landing.contract import Field, Source
+from orchestration.landing.rules import AMOUNT_LIMIT, LATENCY_LIMIT
 
 WHOLE_TEXT = re.compile(r"-?[0-9]+(\.0+)?")
 DECIMAL_TEXT = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 AMOUNT_PLACES = Decimal("0.000000000001")
 LATENCY_PLACES = Decimal("0.001")
-# What DECIMAL(38, 12) and DECIMAL(18, 3) hold.
-AMOUNT_LIMIT, LATENCY_LIMIT = Decimal(10) ** 26, Decimal(10) ** 15
 
 
 # Per kind, the types of JSON values that need no turning into text but str().
@@ -280,8 +279,8 @@ def _decimal(field: Field, value: Any) -> Decimal:
     raise Rejection("not_a_number", f"{field.name} is {_shown(value)}, not a number")
 
 
-def _within(field: Field, number: Decimal, limit: Decimal) -> Decimal:
-    if abs(number) >= limit:
+def _within(field: Field, number: Decimal, limit: int) -> Decimal:
+    if abs(number) > limit:
         raise Rejection("out_of_range", f"{field.name} is {number:.3E}, which is out of range")
     return number
 
