@@ -117,8 +117,15 @@ def empty_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "raw"
 
 
-@pytest.fixture
-def zone(tmp_path: Path, empty_raw: Path) -> Zone:
+@pytest.fixture(params=[0, 10**9], ids=["in-bulk", "one-by-one"])
+def zone(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    empty_raw: Path,
+) -> Zone:
+    """Every rule holds for lines that are read in bulk where they are plain, and one by one."""
+    monkeypatch.setattr("orchestration.landing.load.FEWEST_PLAIN_LINES", request.param)
     (tmp_path / "landing").mkdir()
     shutil.copytree(empty_raw, tmp_path / "raw")
     return Zone(tmp_path / "landing", tmp_path / "raw")

@@ -62,6 +62,11 @@ class _Float(float):
         return number
 
 
+def plain_float(text: str) -> float:
+    """A JSON number with a fraction or exponent as json_value returns it."""
+    return _Float(text)
+
+
 def lines_of(stream: Iterable[bytes], first_number: int, start_byte: int) -> Iterator[Line]:
     """The lines of a stream that stands at start_byte; only a line feed ends one."""
     for number, raw in enumerate(stream, first_number):
@@ -188,17 +193,16 @@ class Coercion:
             for (name, *_), value in zip(self._plan, row, strict=True):
                 for text in value if isinstance(value, list) else [value or ""]:
                     _encodable(name, text)
-        try:
-            row.append(self.extra(fields) if fields.keys() - self._names else None)
-        except RecursionError as error:
-            raise Rejection("not_json", "an unknown field is nested too deeply") from error
+        row.append(self.extra(fields) if fields.keys() - self._names else None)
         return row
 
     def extra(self, fields: dict[str, Any]) -> str | None:
         """The fields that the contract does not know, as canonical JSON; content stays out."""
         unknown = {name: fields[name] for name in fields.keys() - self._names}
-        kept = unknown if self.keeps_content else without_content(unknown)
-        text = canonical_json(kept)
+        try:
+            text = canonical_json(unknown if self.keeps_content else without_content(unknown))
+        except RecursionError as error:
+            raise Rejection("not_json", "an unknown field is nested too deeply") from error
         return None if text == "{}" else _encodable("extra", text)
 
     def value(self, field: Field, value: Any) -> Any:

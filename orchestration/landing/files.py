@@ -5,7 +5,6 @@ that begins with a known content has grown. Reading never writes to the landing 
 """
 
 import gzip
-import hashlib
 import os
 import re
 import stat
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import zstandard
+from blake3 import blake3
 
 JSON_ENDINGS = (".ndjson", ".jsonl", ".json")
 ENDINGS = (
@@ -122,7 +122,7 @@ def hashes_of(file: Path, size_bytes: int, settled: dict[str, dict[int, set[str]
 
     settled: for the hash of the head of a content, its lengths, and for each the hashes known.
     """
-    digest = hashlib.blake2b(digest_size=16)
+    digest = blake3()
     known_until = 0
     with file.open("rb") as stream:
         head = stream.read(min(HEAD_BYTES, size_bytes))
@@ -141,25 +141,29 @@ def hashes_of(file: Path, size_bytes: int, settled: dict[str, dict[int, set[str]
         position = 0
         for stop in [*sorted(lengths), size_bytes]:
             position = _feed(digest, stream, position, stop)
-            if stop in lengths and digest.copy().hexdigest() in lengths[stop]:
+            if stop in lengths and _text_of(digest) in lengths[stop]:
                 known_until = stop
-    return Hashes(head_hash, digest.hexdigest(), known_until)
+    return Hashes(head_hash, _text_of(digest), known_until)
 
 
 def hash_bytes(content: bytes) -> str:
     """The hash that identifies a content."""
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
+    return _text_of(blake3(content))
 
 
 def hash_until(file: Path, end_byte: int) -> str:
     """The hash of the first end_byte bytes of a file."""
-    digest = hashlib.blake2b(digest_size=16)
+    digest = blake3()
     with file.open("rb") as stream:
         _feed(digest, stream, 0, end_byte)
-    return digest.hexdigest()
+    return _text_of(digest)
 
 
-def _feed(digest: "hashlib.blake2b", stream: BinaryIO, position: int, stop: int) -> int:
+def _text_of(digest: blake3) -> str:
+    return digest.hexdigest(length=16)
+
+
+def _feed(digest: blake3, stream: BinaryIO, position: int, stop: int) -> int:
     while position < stop:
         chunk = stream.read(min(CHUNK_BYTES, stop - position))
         if not chunk:
@@ -231,7 +235,39 @@ def lines_before(stream: BinaryIO, position: int) -> int:
 
 
 def lines_between(stream: BinaryIO, start_byte: int, end_byte: int) -> Iterator[bytes]:
-    """The lines of a plain file from start_byte to end_byte, which it had when it was scanned."""
+    """The lines of a stream from start_byte to end_byte, where it ended when it was scanned."""
+    position = _go_to_line(stream, start_byte)
+    while position < end_byte and (line := stream.readline()):
+        line = line[: end_byte - position]
+        position += len(line)
+        yield line
+    _check_whole(position, end_byte)
+
+
+def blocks_between(
+    stream: BinaryIO, start_byte: int, end_byte: int, block_bytes: int
+) -> Iterator[bytes]:
+    """The same lines in blocks of many; only the last block may lack its last line end."""
+    position = _go_to_line(stream, start_byte)
+    wanted = block_bytes
+    while position < end_byte and (block := stream.read(min(wanted, end_byte - position))):
+        if position + len(block) < end_byte:
+            whole = block.rfind(b"\n") + 1
+            if not whole:
+                # A line longer than a block.
+                stream.seek(position)
+                wanted *= 2
+                continue
+            stream.seek(whole - len(block), os.SEEK_CUR)
+            block = block[:whole]
+        position += len(block)
+        wanted = block_bytes
+        yield block
+    _check_whole(position, end_byte)
+
+
+def _go_to_line(stream: BinaryIO, start_byte: int) -> int:
+    """Go to start_byte, or past the line end that stands there."""
     position = start_byte
     if position:
         stream.seek(position - 1)
@@ -239,9 +275,9 @@ def lines_between(stream: BinaryIO, start_byte: int, end_byte: int) -> Iterator[
             rest = stream.read(2)
             position += 1 if rest.startswith(b"\n") else 2 if rest == b"\r\n" else 0
     stream.seek(position)
-    while position < end_byte and (line := stream.readline()):
-        line = line[: end_byte - position]
-        position += len(line)
-        yield line
+    return position
+
+
+def _check_whole(position: int, end_byte: int) -> None:
     if position < end_byte:
         raise Unreadable("it became shorter while it was read: let it be written, then renamed")

@@ -5,13 +5,14 @@ import logging
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -32,6 +33,7 @@ from orchestration.landing.files import (
     Hashes,
     Ignored,
     Unreadable,
+    blocks_between,
     hash_until,
     hashes_of,
     kind_of,
@@ -48,10 +50,15 @@ from orchestration.landing.history import (
     load_folder,
     read_history,
 )
+from orchestration.landing.plain import Chunk, PlainLines
 
 log = logging.getLogger("warehouse")
 
 BATCH_ROWS = 50_000
+# Lines are read together in blocks of about so many bytes; fewer lines are read one by one.
+BLOCK_BYTES = 16 << 20
+FEWEST_PLAIN_LINES = 200
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 FILES_PER_LOAD = 10_000_000
 LONGEST_RAW_TEXT = 65_536
 LONGEST_OTLP_TEXT = 120
@@ -60,6 +67,11 @@ LARGE_BYTES = 10_000_000
 MANY_FILES = 1_000
 TELEMETRY = "otlp"
 PART = "part-0.parquet"
+RARELY_REPEATED = ("instant", "latency", "amount")
+
+
+class LoadFailed(RuntimeError):
+    """The load cannot be written; the text says where."""
 
 
 @dataclass
@@ -149,6 +161,10 @@ class _Load:
         self._telemetry_rows: list[dict[str, Any]] = []
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._batches: dict[str, _Batch] = {}
+        # Per source, whole lines that wait to be read together, and the file of each piece of them.
+        self._queues: dict[str, list[tuple[LandedFile, bytes]]] = {}
+        self._queued_bytes: Counter[str] = Counter()
+        self._plain: dict[str, PlainLines] = {}
         self._open_lines = {file.first_file_id: file for file in history.pending()}
         self._connection = duckdb.connect(
             config={"memory_limit": memory_limit, "autoinstall_known_extensions": False}
@@ -211,14 +227,11 @@ class _Load:
             elif kind == "plain":
                 self._continue(hashes, landed, file)
                 landed.first_line = 1 + lines_before(stream, landed.start_byte)
-                self._read_lines(
-                    lines_between(stream, landed.start_byte, landed.size_bytes),
-                    landed,
-                    may_grow=True,
-                )
+                self._read_lines(stream, landed.size_bytes, landed, may_grow=True)
             else:
                 with unpacked(file, kind, self.folder.parent) as whole:
-                    self._read_lines(whole, landed, may_grow=False)
+                    end_byte = whole.seek(0, os.SEEK_END)
+                    self._read_lines(whole, end_byte, landed, may_grow=False)
         landed.settled_hash = (
             hashes.content
             if landed.end_byte == landed.size_bytes
@@ -259,6 +272,8 @@ class _Load:
         landed.lines = landed.blank = landed.pending = landed.rounded_amounts = 0
         landed.pending_text = None
         self._spoiled.add(landed.file_id)
+        queue = self._queues.get(landed.source, [])
+        queue[:] = [(part, content) for part, content in queue if part is not landed]
         if last is None or (last.status, last.detail, last.content_hash) != (
             landed.status,
             landed.detail,
@@ -297,6 +312,8 @@ class _Load:
 
     def finish(self, report: LoadReport) -> None:
         """Write what is buffered and the books of the load, and check that they balance."""
+        for source in list(self._queues):
+            self._read_queued(source)
         for batch in self._batches.values():
             self._flush(batch)
         self._flush_telemetry()
@@ -335,7 +352,11 @@ class _Load:
         for name in self._writers:
             part = self.folder / name / PART
             kept = part.with_suffix(".kept")
-            with pq.ParquetFile(part) as read, _writer(kept, read.schema_arrow) as written:
+            schema = self.contract[name].schema
+            with (
+                pq.ParquetFile(part) as read,
+                _writer(kept, schema, self.contract[name]) as written,
+            ):
                 self.rows[name] = 0
                 for batch in read.iter_batches(BATCH_ROWS):
                     good = batch.filter(pc.invert(pc.is_in(batch["file_id"], spoiled)))
@@ -343,26 +364,100 @@ class _Load:
                     written.write_batch(good)
             os.replace(kept, part)
 
-    def _read_lines(self, stream: Iterable[bytes], landed: LandedFile, may_grow: bool) -> None:
-        read = self._telemetry if landed.source == TELEMETRY else self._platform
-        for line in lines_of(stream, landed.first_line, landed.start_byte):
-            if not line.text.strip():
-                landed.lines += 1
-                landed.blank += 1
-                continue
+    def _read_lines(
+        self, stream: BinaryIO, end_byte: int, landed: LandedFile, may_grow: bool
+    ) -> None:
+        if landed.source == TELEMETRY:
+            lines = lines_between(stream, landed.start_byte, end_byte)
+            for line in lines_of(lines, landed.first_line, landed.start_byte):
+                if line.is_terminated:
+                    landed.lines += 1
+                    self._read_line(line, landed)
+                else:
+                    self._read_last(line, landed, may_grow)
+            return
+        is_first = landed.start_byte == 0
+        for block in blocks_between(stream, landed.start_byte, end_byte, BLOCK_BYTES):
+            content = block.removeprefix(BYTE_ORDER_MARK) if is_first else block
+            is_first = False
+            whole = content.rfind(b"\n") + 1
+            if whole:
+                self._queue(landed, content[:whole])
+            if whole < len(content):
+                self._read_queued(landed.source)
+                number = landed.first_line + landed.lines
+                self._read_last(Line(number, content[whole:], False), landed, may_grow)
+
+    def _queue(self, landed: LandedFile, content: bytes) -> None:
+        """Keep whole lines until there are enough of them to be read together."""
+        queue = self._queues.setdefault(landed.source, [])
+        queue.append((landed, content))
+        self._queued_bytes[landed.source] += len(content)
+        if self._queued_bytes[landed.source] >= BLOCK_BYTES:
+            self._read_queued(landed.source)
+
+    def _read_queued(self, source: str) -> None:
+        """Read the queued lines of a source: the plain ones in bulk, the others one by one."""
+        queue = self._queues.pop(source, [])
+        self._queued_bytes[source] = 0
+        if not queue:
+            return
+        chunk = Chunk(b"".join(content for _, content in queue))
+        ends = np.cumsum([len(content) for _, content in queue])
+        part_of_line = np.searchsorted(ends, chunk.starts, side="right")
+        numbers = np.empty(len(chunk), dtype=np.int64)
+        for part, (landed, _) in enumerate(queue):
+            first, last = np.searchsorted(part_of_line, [part, part + 1])
+            numbers[first:last] = np.arange(last - first) + landed.first_line + landed.lines
+            landed.lines += int(last - first)
+        is_left = np.ones(len(chunk), dtype=bool)
+        if len(chunk) >= FEWEST_PLAIN_LINES:
+            is_left[self._load_plain(source, chunk, [part for part, _ in queue], part_of_line)] = 0
+        for index in np.flatnonzero(is_left).tolist():
+            line = Line(int(numbers[index]), chunk.line(index), True)
+            self._read_line(line, queue[part_of_line[index]][0])
+
+    def _load_plain(
+        self, source: str, chunk: Chunk, parts: list[LandedFile], part_of_line: np.ndarray
+    ) -> np.ndarray:
+        """Load the plain lines of a chunk; returns which they are."""
+        if source not in self._plain:
+            self._plain[source] = PlainLines(
+                self.contract[source], self.keeps_content, self._connection
+            )
+        plain = self._plain[source].read(chunk)
+        if len(plain.lines):
+            for part, count in enumerate(np.bincount(part_of_line[plain.rounded])):
+                parts[part].rounded_amounts += int(count)
+            file_ids = np.array([part.file_id for part in parts], dtype=np.int64)
+            self._load(source, plain.rows, pa.array(file_ids[part_of_line[plain.lines]]))
+        return plain.lines
+
+    def _read_last(self, line: Line, landed: LandedFile, may_grow: bool) -> None:
+        """Read a last line that has no line end; one that is cut may be whole another night."""
+        if may_grow and line.text.strip():
             try:
-                value = json_object(line.text)
-            except Rejection as rejection:
-                if may_grow and not line.is_terminated:
-                    landed.pending = 1
-                    landed.pending_text = self._raw_text(landed.source, line.text)
-                    landed.end_byte -= len(line.text)
-                    continue
-                landed.lines += 1
-                self._reject(landed, line.number, None, rejection, line.text)
-                continue
-            landed.lines += 1
-            read(value, line, landed)
+                json_object(line.text)
+            except Rejection:
+                landed.pending = 1
+                landed.pending_text = self._raw_text(landed.source, line.text)
+                landed.end_byte -= len(line.text)
+                return
+        landed.lines += 1
+        self._read_line(line, landed)
+
+    def _read_line(self, line: Line, landed: LandedFile) -> None:
+        """Read one line strictly, which landed counts already."""
+        if not line.text.strip():
+            landed.blank += 1
+            return
+        try:
+            value = json_object(line.text)
+        except Rejection as rejection:
+            self._reject(landed, line.number, None, rejection, line.text)
+            return
+        read = self._telemetry if landed.source == TELEMETRY else self._platform
+        read(value, line, landed)
 
     def _platform(self, fields: dict[str, Any], line: Line, landed: LandedFile) -> None:
         batch = self._batch(landed.source)
@@ -509,14 +604,21 @@ class _Load:
             landed, line, raw = origin(row["row_number"])
             self._reject(landed, line, None, rejection, raw)
         good = result.filter(is_good)
-        if not len(good):
-            return
-        for file_id in good["file_id"].value_counts().to_pylist():
+        if len(good):
+            self._load(source.name, good, good["file_id"])
+
+    def _load(self, source: str, rows: pa.Table, file_ids: pa.Array | pa.ChunkedArray) -> None:
+        """Write rows of the contract's fields and `extra`, and count them for their files."""
+        for file_id in file_ids.value_counts().to_pylist():
             self._settled[file_id["values"]] += file_id["counts"]
-        self.rows[source.name] += len(good)
-        loads = pa.array([self.load_id] * len(good), pa.int64())
-        good = good.append_column("load_id", loads)
-        self._write(source.name, good.select(source.schema.names).cast(source.schema))
+        self.rows[source] += len(rows)
+        schema = self.contract[source].schema
+        columns = {
+            "load_id": pa.repeat(pa.scalar(self.load_id, pa.int64()), len(rows)),
+            "file_id": file_ids,
+            **{name: rows[name] for name in schema.names if name not in ("load_id", "file_id")},
+        }
+        self._write(source, pa.table(columns).cast(schema))
 
     def _reject(
         self,
@@ -538,7 +640,7 @@ class _Load:
                 "line": line,
                 "record_number": record_number,
                 "reason": rejection.reason,
-                "detail": rejection.detail,
+                "detail": _encodable(rejection.detail),
                 "raw_text": self._raw_text(landed.source, raw),
             }
         )
@@ -546,9 +648,8 @@ class _Load:
     def _raw_text(self, source: str, raw: bytes | str) -> str:
         """The text of a rejected line as far as it is kept: of telemetry a short head."""
         text = raw if isinstance(raw, str) else raw.decode("utf-8", "backslashreplace")
-        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
         if source == TELEMETRY:
-            return text[:LONGEST_OTLP_TEXT]
+            return _encodable(text[:LONGEST_OTLP_TEXT])
         if not self.keeps_content:
             try:
                 value = json.loads(text)
@@ -556,14 +657,18 @@ class _Load:
                 text = text if kept == value else json.dumps(kept, ensure_ascii=False)
             except (ValueError, RecursionError):
                 log.debug("a rejected line is no JSON and is kept as it came")
-        return text[:LONGEST_RAW_TEXT]
+        return _encodable(text[:LONGEST_RAW_TEXT])
 
     def _write(self, name: str, table: pa.Table) -> None:
-        if name not in self._writers:
-            folder = self.folder / name
-            folder.mkdir(parents=True, exist_ok=True)
-            self._writers[name] = _writer(folder / PART, table.schema)
-        self._writers[name].write_table(table)
+        try:
+            if name not in self._writers:
+                folder = self.folder / name
+                folder.mkdir(parents=True, exist_ok=True)
+                self._writers[name] = _writer(folder / PART, table.schema, self.contract[name])
+            self._writers[name].write_table(table)
+        except OSError as error:
+            # No fault of the file that is being read.
+            raise LoadFailed(f"The load {self.folder} cannot be written: {error}") from error
 
 
 class _Batch:
@@ -602,8 +707,23 @@ class _Batch:
         )
 
 
-def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    return pq.ParquetWriter(path, schema, compression="zstd", compression_level=1)
+def _encodable(text: str) -> str:
+    """A text that may hold half of a surrogate pair, as UTF-8 can hold it."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _writer(path: Path, schema: pa.Schema, source: Source) -> pq.ParquetWriter:
+    # Values that hardly ever repeat cost a dictionary and gain nothing; loads are read whole.
+    rare = {field.name for field in source.fields if field.kind in RARELY_REPEATED}
+    repeated = [name for name in schema.names if name not in {*rare, *source.key}]
+    return pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=repeated,
+        write_statistics=False,
+    )
 
 
 def _write_empty_load(raw: Path, contract: dict[str, Source]) -> None:
@@ -618,7 +738,7 @@ def _write_empty_load(raw: Path, contract: dict[str, Source]) -> None:
     building = raw / ".load-000000000"
     for name, schema in wanted.items():
         (building / name).mkdir(parents=True, exist_ok=True)
-        with _writer(building / name / PART, schema):
+        with _writer(building / name / PART, schema, contract[name]):
             pass
     _sync(building)
     if folder.exists():
