@@ -560,6 +560,15 @@ def test_unknown_parquet_columns_are_kept_and_content_is_dropped(zone: Zone) -> 
     assert b"hush" not in zone.bytes_below_raw()
 
 
+def test_a_parquet_file_may_leave_optional_columns_out(zone: Zone) -> None:
+    table = table_of(2).select(["request_id", "model", "requested_at"])
+    zone.put_table("llm_requests/a.parquet", table)
+    zone.land()
+    assert [
+        (row["tags"], row["run_id"], row["input_tokens"]) for row in zone.rows("llm_requests")
+    ] == [(None, None, None)] * 2
+
+
 @pytest.mark.parametrize("name", ["file_id", "row_number"])
 def test_no_unknown_parquet_column_is_lost_for_its_name(zone: Zone, name: str) -> None:
     zone.put_table("llm_requests/a.parquet", table_of(1, **{name: pa.array(["x"])}))

@@ -1,15 +1,19 @@
-"""Lines that are read in bulk load as they would one by one: same rows, same rejections."""
+"""What is read in bulk loads as it would one by one: same rows, same rejections, same books."""
 
 import json
 import random
 from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from orchestration.landing import load
+from orchestration.landing import load, parquet
 from orchestration.landing.contract import Field, read_contract
 from orchestration.landing.plain import PlainLines
 from orchestration.project import CONTRACT
@@ -131,4 +135,90 @@ def test_lines_read_in_bulk_load_as_they_would_one_by_one(
     assert outcomes[0] == outcomes[1]
     # Otherwise nothing was compared.
     assert in_bulk > 1_500
+    assert sum(outcomes[0]["rejected_rows"].values()) > 500
+
+
+def random_column(rng: random.Random, field: Field, rows: int) -> pa.Array:
+    """A column of a type that producers choose for the field, with values that break rules."""
+
+    def drawn(usual: Callable[[], Any], odd: list[Any]) -> list[Any]:
+        may_be_null = 0.0 if field.is_required else 0.1
+        return [
+            None
+            if rng.random() < may_be_null
+            else rng.choice(odd)
+            if rng.random() < 0.02
+            else usual()
+            for _ in range(rows)
+        ]
+
+    if field.allowed:
+        return pa.array(drawn(lambda: rng.choice(field.allowed), ["", "other", None]))
+    if field.kind == "instant":
+        march = datetime(2026, 3, 1, tzinfo=UTC)
+        odd = [datetime(1999, 12, 31, 23, 59), datetime(2100, 1, 1), datetime(2000, 1, 1), None]
+        values = drawn(lambda: march + timedelta(seconds=rng.randrange(10**6)), odd)
+        instants = [value and value.replace(tzinfo=UTC) for value in values]
+        unit, zone = rng.choice(("s", "ms", "us", "ns")), rng.choice((None, "UTC", "Asia/Tokyo"))
+        if unit == "ns":
+            zone = None
+        naive = [value and value.replace(tzinfo=None) for value in instants]
+        return pa.array(instants if zone else naive, pa.timestamp(unit, zone))
+    if field.kind == "whole":
+        kind = rng.choice((pa.int64(), pa.int32(), pa.uint64(), pa.uint16(), pa.float64()))
+        odd = [0, 7] if kind == pa.uint16() else [0, 2**31 - 1]
+        odd += [-1] if pa.types.is_signed_integer(kind) or kind == pa.float64() else []
+        odd += [10**13, 10**13 + 1] if kind in (pa.int64(), pa.uint64(), pa.float64()) else []
+        return pa.array(drawn(lambda: rng.randrange(1000), odd), kind)
+    if field.kind in ("latency", "amount"):
+        kind = rng.choice((pa.float64(), pa.decimal128(20, 3), pa.int64(), pa.decimal128(38, 12)))
+        if kind == pa.float64():
+            odd = [0.1 + 0.2, -0.0, -1.5, float("nan"), float("inf"), 1e300, 5e-13, 2.5e-7, 1e15]
+            return pa.array(drawn(lambda: round(rng.random() * 1000, rng.randrange(13)), odd), kind)
+        if kind == pa.int64():
+            return pa.array(drawn(lambda: rng.randrange(10**6), [-1, 10**12 + 1, 10**18 + 1]), kind)
+        odd = [Decimal("-0.001"), Decimal(10**13), Decimal("0.001")]
+        usual = lambda: Decimal(rng.randrange(10**6)).scaleb(-3)  # noqa: E731
+        return pa.array(drawn(usual, odd), kind)
+    if field.kind == "boolean":
+        return pa.array(drawn(lambda: rng.random() < 0.5, [True]))
+    if field.kind == "tags":
+        odd = rng.choice(([[]], [[""], [None], []]))
+        return pa.array(drawn(lambda: ["prod"], odd), pa.list_(pa.string()))
+    return pa.array(drawn(lambda: f"{field.name}-{rng.randrange(100)}", ["", "é", None]))
+
+
+@pytest.mark.parametrize("seed", [1, 2, random.randrange(10**9)], ids=["1", "2", "random"])
+def test_plain_parquet_rows_load_as_they_would_when_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    for source in SOURCES:
+        for number in range(8):
+            file = tmp_path / "landing" / source / f"{number}.parquet"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            columns = {
+                field.name: random_column(rng, field, 200)
+                for field in CONTRACT_TABLES[source].fields
+                if field.is_required or rng.random() < 0.8
+            }
+            pq.write_table(pa.table(columns), file)
+    plain_rows = parquet.plain_rows
+    plain = 0
+
+    def counting(part: pa.Table, source: Any) -> Any:
+        nonlocal plain
+        found = plain_rows(part, source)
+        plain += 0 if found is None else int(found[1].sum())
+        return found
+
+    outcomes = []
+    for name, chosen in (("plain", counting), ("judged", lambda part, source: None)):
+        monkeypatch.setattr(parquet, "plain_rows", chosen)
+        raw = tmp_path / name / "raw"
+        load.land(tmp_path / "landing", raw, CONTRACT_TABLES, False, "1GB")
+        outcomes.append(everything(raw))
+    assert outcomes[0] == outcomes[1]
+    assert plain > 1_000
     assert sum(outcomes[0]["rejected_rows"].values()) > 500

@@ -59,6 +59,7 @@ BATCH_ROWS = 50_000
 BLOCK_BYTES = 16 << 20
 FEWEST_PLAIN_LINES = 200
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+PARQUET_ROWS = 131_072
 FILES_PER_LOAD = 10_000_000
 LONGEST_RAW_TEXT = 65_536
 LONGEST_OTLP_TEXT = 120
@@ -507,15 +508,36 @@ class _Load:
                 names = content.schema_arrow.names
                 if len(set(names)) < len(names):
                     raise Unreadable("two of its columns have one name: give each its own")
-                for part in content.iter_batches(BATCH_ROWS):
-                    self._parquet_part(pa.Table.from_batches([part]), number, source, landed)
+                for batch in content.iter_batches(PARQUET_ROWS):
+                    part = pa.Table.from_batches([batch])
+                    numbers = np.arange(number, number + len(part))
+                    self._parquet_part(part, numbers, source, landed)
                     number += len(part)
         except pa.ArrowException as error:
             raise Unreadable(f"its Parquet content is damaged ({error}): send it again") from error
         landed.lines = number - 1
 
     def _parquet_part(
-        self, part: pa.Table, number: int, source: Source, landed: LandedFile
+        self, part: pa.Table, numbers: np.ndarray, source: Source, landed: LandedFile
+    ) -> None:
+        """Load the rows of a part that are plain, and judge the others; numbers are theirs."""
+        known = {item.name for item in source.fields}
+        has_unknown = not known.issuperset(part.column_names)
+        plain = None if has_unknown else parquet.plain_rows(part, source)
+        if plain is not None:
+            rows, is_plain = plain
+            rows = rows.append_column("extra", pa.nulls(len(rows), pa.string()))
+            is_left = pa.array(~is_plain)
+            if is_plain.any():
+                rows = rows if is_plain.all() else rows.filter(pa.array(is_plain))
+                file_ids = pa.repeat(pa.scalar(landed.file_id, pa.int64()), len(rows))
+                self._load(source.name, rows, file_ids)
+            part, numbers = part.filter(is_left), numbers[~is_plain]
+        if len(part):
+            self._judge_part(part, numbers, source, landed)
+
+    def _judge_part(
+        self, part: pa.Table, numbers: np.ndarray, source: Source, landed: LandedFile
     ) -> None:
         coercion = Coercion(source, self.keeps_content)
         part, broken = parquet.decoded(part)
@@ -548,7 +570,7 @@ class _Load:
         table = pa.table(columns)
         for position, rejection in broken.items():
             raw = canonical_json(parquet.row(part, position))
-            self._reject(landed, number + position, None, rejection, raw)
+            self._reject(landed, int(numbers[position]), None, rejection, raw)
         if broken:
             keep = pa.array(position not in broken for position in range(len(part)))
             table = table.filter(keep)
@@ -557,7 +579,7 @@ class _Load:
             table,
             lambda position: (
                 landed,
-                number + position,
+                int(numbers[position]),
                 canonical_json(parquet.row(part, position)),
             ),
         )
@@ -609,9 +631,6 @@ class _Load:
 
     def _load(self, source: str, rows: pa.Table, file_ids: pa.Array | pa.ChunkedArray) -> None:
         """Write rows of the contract's fields and `extra`, and count them for their files."""
-        for file_id in file_ids.value_counts().to_pylist():
-            self._settled[file_id["values"]] += file_id["counts"]
-        self.rows[source] += len(rows)
         schema = self.contract[source].schema
         columns = {
             "load_id": pa.repeat(pa.scalar(self.load_id, pa.int64()), len(rows)),
@@ -619,6 +638,9 @@ class _Load:
             **{name: rows[name] for name in schema.names if name not in ("load_id", "file_id")},
         }
         self._write(source, pa.table(columns).cast(schema))
+        for file_id in file_ids.value_counts().to_pylist():
+            self._settled[file_id["values"]] += file_id["counts"]
+        self.rows[source] += len(rows)
 
     def _reject(
         self,

@@ -1,11 +1,133 @@
-"""Parquet columns on their way to rules.py: which it judges as they are, and which become text."""
+"""Parquet columns: which rows are plain, and what rules.py and decode.py get of the others."""
 
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from orchestration.landing.contract import Field, Source
 from orchestration.landing.decode import Rejection
+from orchestration.landing.rules import (
+    AMOUNT_LIMIT,
+    LATENCY_LIMIT,
+    WHOLE_LIMIT,
+)
+
+FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+LATENCY, AMOUNT = pa.decimal128(18, 3), pa.decimal128(38, 12)
+# Whole numbers up to here are exact as doubles and have no more digits than a double keeps.
+EXACT = 10**15
+
+
+def plain_rows(part: pa.Table, source: Source) -> tuple[pa.Table, np.ndarray] | None:
+    """The fields of a part, typed, and which of its rows break no rule.
+
+    None where the type of a column needs a look at each value: nothing is told of its rows then.
+    """
+    columns = {}
+    is_plain = np.ones(len(part), dtype=bool)
+    for field in source.fields:
+        values = column(part, field.name)
+        if values.null_count == len(values):
+            columns[field.name] = pa.nulls(len(values), source.schema.field(field.name).type)
+            is_plain &= not field.is_required
+            continue
+        try:
+            found = _plain_column(field, values)
+        except pa.ArrowInvalid:
+            # Text that is not UTF-8, or a decimal that is too long.
+            return None
+        if found is None:
+            return None
+        columns[field.name], is_good = found
+        is_plain &= is_good
+        if field.is_required:
+            is_plain &= columns[field.name].is_valid().to_numpy()
+    return pa.table(columns), is_plain
+
+
+def _plain_column(
+    field: Field, values: pa.ChunkedArray
+) -> tuple[pa.ChunkedArray, np.ndarray | np.bool_] | None:
+    """The values in the field's type, and which break no rule, or whether all do not."""
+    kind, types = values.type, pa.types
+    if field.kind in ("id", "text") and types.is_string(kind):
+        values.validate(full=True)
+        if field.kind == "id" and pc.any(pc.equal(values, "")).as_py():
+            values = pc.if_else(pc.equal(values, ""), None, values)
+        allowed = pa.array(field.allowed, kind) if field.allowed else None
+        return values, np.True_ if allowed is None else _are_null_or(
+            pc.is_in(values, allowed), values
+        )
+    if field.kind == "instant" and types.is_timestamp(kind):
+        seconds = [PER_SECOND[kind.unit] * int(at.timestamp()) for at in (FIRST, LAST)]
+        # Compared before the cast to microseconds, which a value far away would not survive.
+        is_good = _between(values.cast(pa.int64()), seconds[0], seconds[1] - 1)
+        return values.cast(pa.timestamp("us"), safe=False), is_good
+    if field.kind == "whole" and types.is_integer(kind) and kind != pa.uint64():
+        values = values.cast(pa.int64())
+        return values, _between(values, 0, WHOLE_LIMIT)
+    if field.kind in ("latency", "amount"):
+        wanted = LATENCY if field.kind == "latency" else AMOUNT
+        least, most = (0, LATENCY_LIMIT) if wanted == LATENCY else (-AMOUNT_LIMIT, AMOUNT_LIMIT)
+        if types.is_float64(kind):
+            values, is_good = _decimals(values, wanted)
+            return values, is_good & _between(values, least, most)
+        if types.is_integer(kind) or (types.is_decimal128(kind) and kind.scale <= wanted.scale):
+            values = values.cast(pa.decimal128(38, wanted.scale)).cast(wanted)
+            return values, _between(values, least, most)
+    if field.kind == "boolean" and types.is_boolean(kind):
+        return values, np.True_
+    if field.kind == "tags" and types.is_list(kind) and types.is_string(kind.value_type):
+        tags = pc.list_flatten(values)
+        tags.validate(full=True)
+        if tags.null_count == 0 and not pc.any(pc.equal(tags, ""), min_count=0).as_py():
+            return pc.if_else(pc.equal(pc.list_value_length(values), 0), None, values), np.True_
+    return None
+
+
+def _between(values: pa.ChunkedArray, least: int, most: int) -> np.ndarray | np.bool_:
+    """Which values are null or within bounds, or whether all are."""
+    kind = values.type
+    is_decimal = pa.types.is_decimal128(kind)
+    low, high = (
+        pa.scalar(Decimal(bound) if is_decimal else bound, kind) for bound in (least, most)
+    )
+    found = pc.min_max(values)
+    if found["min"].as_py() >= low.as_py() and found["max"].as_py() <= high.as_py():
+        return np.True_
+    answers = pc.and_(pc.greater_equal(values, low), pc.less_equal(values, high))
+    return pc.fill_null(answers, True).to_numpy()
+
+
+def _decimals(
+    values: pa.ChunkedArray, wanted: pa.Decimal128Type
+) -> tuple[pa.ChunkedArray, np.ndarray]:
+    """Doubles as decimals, and which are exactly the decimal of few digits that they are read as.
+
+    A double that is the nearest one to a decimal of at most 15 digits stands for no other such one.
+    """
+    doubles = values.to_numpy()
+    factor = float(10**wanted.scale)
+    with np.errstate(invalid="ignore", over="ignore"):
+        units = np.rint(doubles * factor)
+        is_exact = (np.abs(units) < EXACT) & (units / factor == doubles)
+    is_null = pc.is_null(values).to_numpy()
+    whole = np.where(is_exact, units, 0).astype(np.int64)
+    words = np.stack([whole, whole >> 63], axis=1)
+    bitmap = np.packbits(~is_null, bitorder="little")
+    decimals = pa.Array.from_buffers(
+        wanted, len(whole), [pa.py_buffer(bitmap), pa.py_buffer(words)]
+    )
+    return pa.chunked_array([decimals]), is_exact | is_null
+
+
+def _are_null_or(answers: pa.ChunkedArray, values: pa.ChunkedArray) -> np.ndarray:
+    return pc.or_(answers, pc.is_null(values)).to_numpy()
 
 
 def column(part: pa.Table, name: str) -> pa.ChunkedArray:
