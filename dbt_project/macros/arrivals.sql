@@ -7,7 +7,8 @@
     versions: the fact. identity: what two identical rows share beside the key, as SQL.
 -#}
 {% macro arrivals(arrived, versions, key, identity) %}
-{%- set keys = key | join(', ') %}
+{%- set keys = key | join(', ') -%}
+{%- set key_hash = hashed_key(key) %}
     select
         file_id,
         count(*) as loaded,
@@ -18,45 +19,65 @@
     union all
 
     select
-        copies.file_id,
+        file_id,
         cast(0 as bigint) as loaded,
-        sum(copies.rows_alike - case when kept.file_id = copies.file_id then 1 else 0 end)
-            as duplicate
+        duplicate
     from (
-        select
-            file_id,
-            {{ keys }},
-            {{ identity }} as compared_text,
-            count(*) as rows_alike
-        from {{ arrived }}
-        semi join (
-            select {{ keys }} from {{ arrived }}
-            group by {{ keys }}
+        with contested as (
+
+            select {{ key_hash }} as key_hash from {{ arrived }}
+            group by {{ key_hash }}
             having count(*) > 1
+            {%- if is_incremental() %}
 
             union
 
-            select {{ keys }} from {{ versions }}
+            select {{ key_hash }} as key_hash from {{ versions }}
+            semi join {{ arrived }} using ({{ keys }})
             where
                 load_id not in (
                     select load_id from {{ source('run', 'loads') }}
                     where is_to_apply
                 )
-        ) as contested using ({{ keys }})
-        group by file_id, {{ keys }}, {{ identity }}
-    ) as copies
-    inner join (
+            {%- endif %}
+
+        ),
+
+        copies as (
+
+            select
+                file_id,
+                {{ keys }},
+                {{ identity }} as compared_text,
+                count(*) as rows_alike
+            from {{ arrived }}
+            semi join contested on {{ key_hash }} = contested.key_hash
+            group by file_id, {{ keys }}, {{ identity }}
+
+        ),
+
+        kept as (
+
+            select
+                file_id,
+                {{ keys }},
+                {{ identity }} as compared_text
+            from {{ versions }}
+            semi join contested on {{ key_hash }} = contested.key_hash
+
+        )
+
         select
-            file_id,
-            {{ keys }},
-            {{ identity }} as compared_text
-        from {{ versions }}
-        semi join {{ arrived }} using ({{ keys }})
-    ) as kept
-        on
-            copies.compared_text = kept.compared_text
-            {%- for column in key %}
-            and copies.{{ column }} = kept.{{ column }}
-            {%- endfor %}
-    group by copies.file_id
+            copies.file_id,
+            sum(copies.rows_alike - case when kept.file_id = copies.file_id then 1 else 0 end)
+                as duplicate
+        from copies
+        inner join kept
+            on
+                copies.compared_text = kept.compared_text
+                {%- for column in key %}
+                and copies.{{ column }} = kept.{{ column }}
+                {%- endfor %}
+        group by copies.file_id
+    ) as duplicates
 {% endmacro %}

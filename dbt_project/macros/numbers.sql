@@ -21,11 +21,9 @@
 {%- endmacro %}
 
 
-{#- The average of DECIMAL(18, 3) milliseconds: 3 decimals. -#}
-{% macro average_milliseconds(expression) %}
-    {%- set thousandths = rounded_quotient(
-        'cast(sum(' ~ expression ~ ') * 1000 as bigint)', 'count(' ~ expression ~ ')'
-    ) -%}
+{#- A sum of DECIMAL(18, 3) milliseconds over a count: 3 decimals. -#}
+{% macro average_milliseconds(total, number) %}
+    {%- set thousandths = rounded_quotient('cast(' ~ total ~ ' * 1000 as bigint)', number) -%}
     {{ milliseconds(thousandths) }}
 {%- endmacro %}
 

@@ -5,7 +5,8 @@
     updated_at, then the greater canonical JSON. Identical rows are kept once, from the file that
     landed first. Incremental by key: the rows of the loads to apply, and whatever the table knows
     of their keys; what it has from those very loads is left out, so that applying a load twice
-    changes nothing. Only keys that occur twice pay for the comparison.
+    changes nothing. Only keys that occur twice pay for the comparison; they are found by a hash,
+    and a key that shares it by chance is only compared with itself.
 
     arrived: the staging model. entity: the source's table, whose contract names key and columns.
 -#}
@@ -13,37 +14,35 @@
 {%- set contract = contract_of(entity) -%}
 {%- set key = contract.key | join(', ') -%}
 {%- set columns = contract.columns | list + (['event_date'] if contract.role == 'event' else []) -%}
+{%- set key_hash = hashed_key(contract.key) -%}
 {%- set order = 'revision' if contract.role == 'event' else 'updated_at' -%}
-with arrived as (
-
-    select {{ columns | join(', ') }} from {{ arrived }}
-
-),
-
+{#- A relation and not a CTE in a build from all loads: its rows are read thrice, and not kept. -#}
+{%- set candidates = 'candidates' if is_incremental() else arrived -%}
+with
 {% if is_incremental() -%}
 known as (
 
     select {{ columns | join(', ') }} from {{ this }}
-    semi join arrived using ({{ key }})
+    semi join {{ arrived }} as arrived using ({{ key }})
     where load_id not in (select load_id from {{ source('run', 'loads') }} where is_to_apply)
 
 ),
 
-{% endif -%}
 candidates as (
 
-    select * from arrived
-    {%- if is_incremental() %}
+    select {{ columns | join(', ') }} from {{ arrived }}
+
     union all
+
     select * from known
-    {%- endif %}
 
 ),
 
+{% endif -%}
 contested_keys as (
 
-    select {{ key }} from candidates
-    group by {{ key }}
+    select {{ key_hash }} as key_hash from {{ candidates }}
+    group by {{ key_hash }}
     having count(*) > 1
 
 ),
@@ -53,8 +52,8 @@ compared as (
     select
         *,
         {{ canonical_json(contract) }} as canonical
-    from candidates
-    semi join contested_keys using ({{ key }})
+    from {{ candidates }}
+    semi join contested_keys on {{ key_hash }} = contested_keys.key_hash
 
 ),
 
@@ -70,8 +69,8 @@ ranked as (
     select
         {{ columns | join(', ') }},
         1 as version_rank
-    from candidates
-    anti join contested_keys using ({{ key }})
+    from {{ candidates }}
+    anti join contested_keys on {{ key_hash }} = contested_keys.key_hash
 
     union all
 

@@ -20,6 +20,7 @@
 
     ),
 
+    -- Read once, whatever the number of windows: the relation may be a view.
     counted as (
 
         select
@@ -34,7 +35,9 @@
             on
                 facts.{{ source_at }} >= windows.window_start_at
                 and facts.{{ source_at }} < windows.window_end_at
-        where {{ condition }}
+        where
+            facts.{{ source_at }} >= (select min(window_start_at) from windows)
+            and {{ condition }}
         group by windows.timeframe
 
     )

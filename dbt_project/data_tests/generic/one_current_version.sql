@@ -1,4 +1,7 @@
-{#- Every key that this night touched (or, in a full check, every key) has one current version. -#}
+{#-
+    Every key that this night touched (or, in a full check, every key) has one current version. A
+    hash finds the keys that may not.
+-#}
 {% test one_current_version(model, key) %}
     with loads as (
 
@@ -9,14 +12,24 @@
 
     touched as (
 
-        select distinct {{ key | join(', ') }} from {{ model }}
+        select {{ hashed_key(key) }} as key_hash from {{ model }}
         semi join loads using (load_id)
+        group by {{ hashed_key(key) }}
+
+    ),
+
+    suspicious as (
+
+        select {{ hashed_key(key) }} as key_hash from {{ model }}
+        semi join touched on {{ hashed_key(key) }} = touched.key_hash
+        group by {{ hashed_key(key) }}
+        having count_if(is_current) <> 1
 
     )
 
     select {{ key | join(', ') }}
     from {{ model }}
-    semi join touched using ({{ key | join(', ') }})
+    semi join suspicious on {{ hashed_key(key) }} = suspicious.key_hash
     group by {{ key | join(', ') }}
     having count_if(is_current) <> 1
 {% endtest %}

@@ -47,3 +47,13 @@
 {% macro duckdb__joined(array, separator) %}
     {{- return('array_to_string(' ~ array ~ ", '" ~ separator ~ "')") -}}
 {% endmacro %}
+
+
+{#- A 64-bit number that equal keys share, and others hardly ever: who has to know compares. -#}
+{% macro hashed_key(columns) %}
+    {{- return(adapter.dispatch('hashed_key', 'warehouse')(columns)) -}}
+{% endmacro %}
+
+{% macro duckdb__hashed_key(columns) %}
+    {{- return('hash(' ~ columns | join(', ') ~ ')') -}}
+{% endmacro %}

@@ -3,9 +3,8 @@
 with lines_in_windows as (
 
     {{ in_windows(
-        credit_lines, 'occurred_at',
-        ['counted.*', 'one_window.window_start_at', 'one_window.window_end_at'],
-        windows, 'billing', timeframes, 'is_consumption'
+        credit_lines, 'occurred_at', ['counted.*'], windows, 'billing', timeframes,
+        'is_consumption'
     ) }}
 
 ),
@@ -13,9 +12,9 @@ with lines_in_windows as (
 with_running_totals as (
 
     select
-        timeframe,
-        window_start_at,
-        window_end_at,
+        lines.timeframe,
+        windows.window_start_at,
+        windows.window_end_at,
 
         coalesce(conversation_id, {{ unattributed() }}) as conversation_id,
         line_id,
@@ -26,7 +25,7 @@ with_running_totals as (
         credits,
         cast(
             sum(credits) over (
-                partition by timeframe, coalesce(conversation_id, {{ unattributed() }})
+                partition by lines.timeframe, coalesce(conversation_id, {{ unattributed() }})
                 order by occurred_at, line_id
                 rows between unbounded preceding and current row
             ) as decimal(38, 12)
@@ -36,7 +35,9 @@ with_running_totals as (
         organisation_id,
         agent_id,
         user_id
-    from lines_in_windows
+    from lines_in_windows as lines
+    inner join {{ windows }} as windows
+        on lines.timeframe = windows.timeframe and windows.page = 'billing'
 
 )
 

@@ -45,6 +45,13 @@ with identified_requests as (
     left join {{ identities }} as by_email on lower(requests.email) = by_email.identity
     left join {{ identities }} as by_installation
         on requests.installation_id = by_installation.identity
+    where
+        requests.counted_at >= (
+            select min(window_start_at) from {{ windows }} where page = 'analytics'
+        )
+        and requests.counted_at < (
+            select max(window_end_at) from {{ windows }} where page = 'analytics'
+        )
 
 ),
 

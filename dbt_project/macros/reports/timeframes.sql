@@ -27,16 +27,15 @@
         '{{ timeframe }}' as timeframe,
         {{ columns | join(',\n        ') }}
     from {{ relation }} as counted
-    cross join (
-        select
-            window_start_at,
-            window_end_at
-        from {{ windows }}
-        where page = '{{ page }}' and timeframe = '{{ timeframe }}'
-    ) as one_window
     where
-        counted.{{ at }} >= one_window.window_start_at
-        and counted.{{ at }} < one_window.window_end_at
+        counted.{{ at }} >= (
+            select max(window_start_at) from {{ windows }}
+            where page = '{{ page }}' and timeframe = '{{ timeframe }}'
+        )
+        and counted.{{ at }} < (
+            select max(window_end_at) from {{ windows }}
+            where page = '{{ page }}' and timeframe = '{{ timeframe }}'
+        )
         and {{ condition }}
     {%- if not loop.last %}
 

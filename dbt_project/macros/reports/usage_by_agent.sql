@@ -1,9 +1,30 @@
 {#-
     Usage by agent over relations: runs and credit lines (already filtered where a filter applies),
     agents as of the night, windows.
+
+    Distinct sessions cost more than all the rest: a session has a run in a window that ends where
+    the last one does just when its last run is in it, so one pass finds them for all such windows.
 -#}
 {% macro usage_by_agent(runs, credit_lines, agents, windows, timeframes) %}
-with runs_in_windows as (
+with last_windows as (
+
+    select * from {{ windows }}
+    where
+        page = 'reports'
+        and window_end_at = (select max(window_end_at) from {{ windows }} where page = 'reports')
+
+),
+
+other_windows as (
+
+    select * from {{ windows }}
+    where
+        page = 'reports'
+        and window_end_at < (select max(window_end_at) from {{ windows }} where page = 'reports')
+
+),
+
+runs_in_windows as (
 
     {{ in_windows(
         runs, 'started_at',
@@ -11,6 +32,62 @@ with runs_in_windows as (
          'output_tokens_total'],
         windows, 'reports', timeframes
     ) }}
+
+),
+
+latencies_in_windows as (
+
+    {{ in_windows(
+        runs, 'started_at', ['agent_id', 'latency_ms'], windows, 'reports', timeframes,
+        'latency_ms is not null'
+    ) }}
+
+),
+
+last_runs_of_sessions as (
+
+    select
+        agent_id,
+        max(started_at) as last_run_at
+    from {{ runs }}
+    where
+        session_id is not null
+        and started_at >= (select min(window_start_at) from last_windows)
+        and started_at < (select max(window_end_at) from last_windows)
+    group by agent_id, session_id
+
+),
+
+sessions_in_last_windows as (
+
+    select
+        coalesce(agent_id, {{ unattributed() }}) as agent_id
+        {%- for timeframe in timeframes %},
+        count_if(
+            last_run_at >= (
+                select max(window_start_at) from last_windows where timeframe = '{{ timeframe }}'
+            )
+        ) as in_{{ timeframe }}
+        {%- endfor %}
+    from last_runs_of_sessions
+    group by coalesce(agent_id, {{ unattributed() }})
+
+),
+
+sessions_in_other_windows as (
+
+    select
+        other_windows.timeframe,
+        counted.agent_id,
+        counted.session_id
+    from {{ runs }} as counted
+    inner join other_windows
+        on
+            counted.started_at >= other_windows.window_start_at
+            and counted.started_at < other_windows.window_end_at
+    where
+        counted.started_at >= (select min(window_start_at) from other_windows)
+        and counted.started_at < (select max(window_end_at) from other_windows)
 
 ),
 
@@ -23,22 +100,41 @@ credits_in_windows as (
 
 ),
 
+-- By the id as it is: an expression would cost as much again.
+grouped_runs as (
+
+    select
+        timeframe,
+        agent_id,
+        model,
+
+        count(*) as total_runs,
+        count(session_id) as runs_in_sessions,
+        count_if(is_failed) as failed_runs,
+        sum(input_tokens_total) as input_tokens_total,
+        sum(output_tokens_total) as output_tokens_total,
+        sum(latency_ms) as latency_ms,
+        count(latency_ms) as runs_with_latency
+
+    from runs_in_windows
+    group by timeframe, agent_id, model
+
+),
+
 runs_per_agent as (
 
     select
         timeframe,
         coalesce(agent_id, {{ unattributed() }}) as agent_id,
 
-        count(*) as total_runs,
-        count(distinct session_id) as total_sessions,
-        {{ ratio('count(session_id)', 'count(distinct session_id)') }} as avg_runs_per_session,
+        cast(sum(total_runs) as bigint) as total_runs,
+        sum(runs_in_sessions) as runs_in_sessions,
         cast(sum(input_tokens_total) as bigint) as input_tokens_total,
         cast(sum(output_tokens_total) as bigint) as output_tokens_total,
-        {{ average_milliseconds('latency_ms') }} as avg_latency_ms,
-        {{ percentile('latency_ms', 0.95) }} as p95_latency_ms,
-        {{ ratio('count_if(is_failed)', 'count(*)') }} as error_rate
+        {{ average_milliseconds('sum(latency_ms)', 'sum(runs_with_latency)') }} as avg_latency_ms,
+        {{ ratio('sum(failed_runs)', 'sum(total_runs)') }} as error_rate
 
-    from runs_in_windows
+    from grouped_runs
     group by timeframe, coalesce(agent_id, {{ unattributed() }})
 
 ),
@@ -50,12 +146,45 @@ runs_per_model as (
         coalesce(agent_id, {{ unattributed() }}) as agent_id,
         model,
 
-        count(*) as total_runs,
+        sum(total_runs) as total_runs,
         sum(input_tokens_total + output_tokens_total) as total_tokens
 
-    from runs_in_windows
+    from grouped_runs
     where model is not null
     group by timeframe, coalesce(agent_id, {{ unattributed() }}), model
+
+),
+
+latency_per_agent as (
+
+    select
+        timeframe,
+        coalesce(agent_id, {{ unattributed() }}) as agent_id,
+        {{ percentile('latency_ms', 0.95) }} as p95_latency_ms
+    from latencies_in_windows
+    group by timeframe, coalesce(agent_id, {{ unattributed() }})
+
+),
+
+sessions_per_agent as (
+    {%- for timeframe in timeframes %}
+
+    select
+        '{{ timeframe }}' as timeframe,
+        agent_id,
+        cast(in_{{ timeframe }} as bigint) as total_sessions
+    from sessions_in_last_windows
+    where in_{{ timeframe }} > 0
+
+    union all
+    {%- endfor %}
+
+    select
+        timeframe,
+        coalesce(agent_id, {{ unattributed() }}) as agent_id,
+        count(distinct session_id) as total_sessions
+    from sessions_in_other_windows
+    group by timeframe, coalesce(agent_id, {{ unattributed() }})
 
 ),
 
@@ -78,7 +207,7 @@ model_lists as (
     select
         timeframe,
         agent_id,
-        {{ joined('array_sort(array_agg(distinct model))', ', ') }} as models_used
+        {{ joined('array_sort(array_agg(model))', ', ') }} as models_used
     from runs_per_model
     group by timeframe, agent_id
 
@@ -129,14 +258,15 @@ per_agent as (
         agents.agent_type,
 
         coalesce(runs_per_agent.total_runs, 0) as total_runs,
-        coalesce(runs_per_agent.total_sessions, 0) as total_sessions,
-        runs_per_agent.avg_runs_per_session,
+        coalesce(sessions_per_agent.total_sessions, 0) as total_sessions,
+        {{ ratio('runs_per_agent.runs_in_sessions', 'sessions_per_agent.total_sessions') }}
+            as avg_runs_per_session,
         cast(coalesce(credits_per_agent.credits_consumed, 0) as decimal(38, 12))
             as credits_consumed,
         coalesce(runs_per_agent.input_tokens_total, 0) as input_tokens_total,
         coalesce(runs_per_agent.output_tokens_total, 0) as output_tokens_total,
         runs_per_agent.avg_latency_ms,
-        runs_per_agent.p95_latency_ms,
+        latency_per_agent.p95_latency_ms,
         runs_per_agent.error_rate,
 
         model_lists.models_used,
@@ -146,6 +276,14 @@ per_agent as (
         on keys.timeframe = windows.timeframe and windows.page = 'reports'
     left join runs_per_agent
         on keys.timeframe = runs_per_agent.timeframe and keys.agent_id = runs_per_agent.agent_id
+    left join latency_per_agent
+        on
+            keys.timeframe = latency_per_agent.timeframe
+            and keys.agent_id = latency_per_agent.agent_id
+    left join sessions_per_agent
+        on
+            keys.timeframe = sessions_per_agent.timeframe
+            and keys.agent_id = sessions_per_agent.agent_id
     left join main_models
         on keys.timeframe = main_models.timeframe and keys.agent_id = main_models.agent_id
     left join model_lists

@@ -1,7 +1,11 @@
 {{ config(materialized='incremental', unique_key='line_id') }}
 
 -- A line and the run that it names are decided together: a row of either writes the line again.
-with touched_lines as (
+-- depends_on: {{ ref('stg_credit_lines') }}
+-- depends_on: {{ ref('stg_agent_runs') }}
+with
+{% if is_incremental() -%}
+touched_lines as (
 
     select line_id from {{ ref('stg_credit_lines') }}
 
@@ -12,11 +16,15 @@ with touched_lines as (
 
 ),
 
+{% endif -%}
 lines as (
 
     select * from {{ ref('int_credit_lines_versioned') }}
-    semi join touched_lines using (line_id)
-    where is_current
+    where
+        is_current
+        {%- if is_incremental() %}
+        and line_id in (select line_id from touched_lines)
+        {%- endif %}
 
 ),
 
@@ -27,8 +35,11 @@ runs as (
         agent_id,
         user_id
     from {{ ref('int_agent_runs_versioned') }}
-    semi join lines using (run_id)
-    where is_current
+    where
+        is_current
+        {%- if is_incremental() %}
+        and run_id in (select run_id from lines)
+        {%- endif %}
 
 ),
 

@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+
 with platform as (
 
     select * from {{ ref('int_llm_requests_versioned') }}
@@ -6,10 +8,17 @@ with platform as (
 ),
 
 -- A request that the platform knows too counts once, as the platform's.
+known_to_platform as (
+
+    select request_id from platform
+    semi join {{ ref('int_telemetry_requests_deduplicated') }} using (request_id)
+
+),
+
 telemetry as (
 
     select * from {{ ref('int_telemetry_requests_deduplicated') }}
-    anti join platform using (request_id)
+    anti join known_to_platform using (request_id)
 
 ),
 

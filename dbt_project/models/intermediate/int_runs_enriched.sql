@@ -2,7 +2,11 @@
 
 -- A run and its requests are decided together: a row of either writes the whole run again, also the
 -- run that an older version of a request belonged to.
-with touched_runs as (
+-- depends_on: {{ ref('stg_agent_runs') }}
+-- depends_on: {{ ref('stg_llm_requests') }}
+with
+{% if is_incremental() -%}
+touched_runs as (
 
     select run_id from {{ ref('stg_agent_runs') }}
 
@@ -14,39 +18,60 @@ with touched_runs as (
 
 ),
 
+{% endif -%}
 runs as (
 
     select * from {{ ref('int_agent_runs_versioned') }}
-    semi join touched_runs using (run_id)
-    where is_current
+    where
+        is_current
+        {%- if is_incremental() %}
+        and run_id in (select run_id from touched_runs)
+        {%- endif %}
 
 ),
 
 requests as (
 
-    select * from {{ ref('int_llm_requests_versioned') }}
-    semi join touched_runs using (run_id)
-    where is_current
-
-),
-
-requests_per_model as (
-
     select
         run_id,
         model,
+        coalesce(input_tokens, 0)
+        + coalesce(cache_read_tokens, 0)
+        + coalesce(cache_write_5m_tokens, 0)
+        + coalesce(cache_write_1h_tokens, 0) as input_tokens_total,
+        coalesce(output_tokens, 0) as output_tokens_total
+    from {{ ref('int_llm_requests_versioned') }}
+    where
+        is_current
+        and run_id is not null
+        {%- if is_incremental() %}
+        and run_id in (select run_id from touched_runs)
+        {%- endif %}
+
+),
+
+requests_per_run as (
+
+    select
+        run_id,
+        min(model) as least_model,
+        max(model) as greatest_model,
 
         count(*) as request_count,
-        cast(coalesce(sum(input_tokens), 0) as bigint) as input_tokens,
-        cast(coalesce(sum(cache_read_tokens), 0) as bigint) as cache_read_tokens,
-        cast(
-            coalesce(sum(cache_write_5m_tokens), 0) + coalesce(sum(cache_write_1h_tokens), 0)
-            as bigint
-        ) as cache_write_tokens,
-        cast(coalesce(sum(output_tokens), 0) as bigint) as output_tokens
+        cast(sum(input_tokens_total) as bigint) as input_tokens_total,
+        cast(sum(output_tokens_total) as bigint) as output_tokens_total
 
     from requests
-    group by run_id, model
+    group by run_id
+
+),
+
+-- Few runs leave their model to requests that name several: only those are counted by model.
+mixed_runs as (
+
+    select requests_per_run.run_id from requests_per_run
+    inner join runs on requests_per_run.run_id = runs.run_id
+    where runs.model is null and requests_per_run.least_model <> requests_per_run.greatest_model
 
 ),
 
@@ -55,30 +80,14 @@ main_models as (
     select
         run_id,
         model
-    from requests_per_model
+    from requests
+    semi join mixed_runs using (run_id)
+    group by run_id, model
     qualify
         row_number() over (
             partition by run_id
-            order by
-                request_count desc,
-                input_tokens + cache_read_tokens + cache_write_tokens + output_tokens desc,
-                model
+            order by count(*) desc, sum(input_tokens_total + output_tokens_total) desc, model
         ) = 1
-
-),
-
-requests_per_run as (
-
-    select
-        run_id,
-
-        cast(sum(request_count) as bigint) as request_count,
-        cast(sum(input_tokens + cache_read_tokens + cache_write_tokens) as bigint)
-            as input_tokens_total,
-        cast(sum(output_tokens) as bigint) as output_tokens_total
-
-    from requests_per_model
-    group by run_id
 
 ),
 
@@ -95,7 +104,7 @@ enriched as (
         runs.conversation_id,
         runs.api_key_id,
 
-        coalesce(runs.model, main_models.model) as model,
+        coalesce(runs.model, main_models.model, requests_per_run.least_model) as model,
         runs.status,
         runs.error_type,
         runs.tags,

@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+
 with platform as (
 
     select * from {{ ref('int_tool_calls_versioned') }}
