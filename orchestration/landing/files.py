@@ -117,10 +117,16 @@ def _reason_against(entry: os.DirEntry[str]) -> str | None:
     return None
 
 
-def hashes_of(file: Path, size_bytes: int, settled: dict[str, dict[int, set[str]]]) -> Hashes:
+def hashes_of(
+    file: Path,
+    size_bytes: int,
+    settled: dict[str, dict[int, set[str]]],
+    short_lengths: set[int],
+) -> Hashes:
     """Hash the first size_bytes of a file, and find the longest known content that it begins with.
 
     settled: for the hash of the head of a content, its lengths, and for each the hashes known.
+    short_lengths: the lengths of the contents among them that are shorter than a head.
     """
     digest = blake3()
     known_until = 0
@@ -128,8 +134,8 @@ def hashes_of(file: Path, size_bytes: int, settled: dict[str, dict[int, set[str]
         head = stream.read(min(HEAD_BYTES, size_bytes))
         head_hash = hash_bytes(head)
         lengths: dict[int, set[str]] = {}
-        for length in range(1, len(head)):
-            known = settled.get(hash_bytes(head[:length]), {}) if settled else {}
+        for length in short_lengths:
+            known = settled.get(hash_bytes(head[:length]), {}) if length < len(head) else {}
             if length in known:
                 lengths[length] = known[length]
         lengths.update(

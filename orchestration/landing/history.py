@@ -47,6 +47,7 @@ class History:
         self.by_content: dict[tuple[str, str], LandedFile] = {}
         self.by_settled: dict[tuple[str, str], LandedFile] = {}
         self.settled: dict[str, dict[str, dict[int, set[str]]]] = defaultdict(dict)
+        self.short_lengths: dict[str, set[int]] = defaultdict(set)
         self.latest: dict[int, LandedFile] = {}
         for file in sorted(files, key=lambda file: file.file_id):
             self.add(file)
@@ -64,7 +65,10 @@ class History:
         self.latest[file.first_file_id] = file
         if file.end_byte and file.head_hash:
             # A content shorter than a head is its own head.
-            head = file.head_hash if file.end_byte >= HEAD_BYTES else file.settled_hash
+            is_short = file.end_byte < HEAD_BYTES
+            head = file.settled_hash if is_short else file.head_hash
+            if is_short:
+                self.short_lengths[file.source].add(file.end_byte)
             lengths = self.settled[file.source].setdefault(head, {})
             lengths.setdefault(file.end_byte, set()).add(file.settled_hash)
 

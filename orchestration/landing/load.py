@@ -59,7 +59,7 @@ BATCH_ROWS = 50_000
 BLOCK_BYTES = 16 << 20
 FEWEST_PLAIN_LINES = 200
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-PARQUET_ROWS = 131_072
+ROW_GROUP_ROWS = 131_072
 FILES_PER_LOAD = 10_000_000
 LONGEST_RAW_TEXT = 65_536
 LONGEST_OTLP_TEXT = 120
@@ -161,6 +161,8 @@ class _Load:
         self._files = 0
         self._telemetry_rows: list[dict[str, Any]] = []
         self._writers: dict[str, pq.ParquetWriter] = {}
+        # Per table, what waits to be written as one row group.
+        self._waiting: dict[str, list[pa.Table]] = {}
         self._batches: dict[str, _Batch] = {}
         # Per source, whole lines that wait to be read together, and the file of each piece of them.
         self._queues: dict[str, list[tuple[LandedFile, bytes]]] = {}
@@ -208,7 +210,12 @@ class _Load:
         self, found: Found, landed: LandedFile, on_progress: Callable[[str], None]
     ) -> None:
         file = self.landing / found.path
-        hashes = hashes_of(file, found.size_bytes, self.history.settled[found.source])
+        hashes = hashes_of(
+            file,
+            found.size_bytes,
+            self.history.settled[found.source],
+            self.history.short_lengths[found.source],
+        )
         landed.head_hash, landed.content_hash = hashes.head, hashes.content
         same = self.history.by_content.get((found.source, hashes.content))
         if same is None:
@@ -318,6 +325,8 @@ class _Load:
         for batch in self._batches.values():
             self._flush(batch)
         self._flush_telemetry()
+        for name in list(self._waiting):
+            self._write_waiting(name)
         for writer in self._writers.values():
             writer.close()
         self._drop_spoiled()
@@ -332,6 +341,7 @@ class _Load:
         if self.rejected:
             self._write("rejected_rows", pa.Table.from_pylist(self.rejected, schema=schema))
         for name in ("landed_files", "rejected_rows"):
+            self._write_waiting(name)
             if name in self._writers:
                 self._writers[name].close()
         report.load_id = self.load_id
@@ -508,7 +518,7 @@ class _Load:
                 names = content.schema_arrow.names
                 if len(set(names)) < len(names):
                     raise Unreadable("two of its columns have one name: give each its own")
-                for batch in content.iter_batches(PARQUET_ROWS):
+                for batch in content.iter_batches(ROW_GROUP_ROWS):
                     part = pa.Table.from_batches([batch])
                     numbers = np.arange(number, number + len(part))
                     self._parquet_part(part, numbers, source, landed)
@@ -682,12 +692,22 @@ class _Load:
         return _encodable(text[:LONGEST_RAW_TEXT])
 
     def _write(self, name: str, table: pa.Table) -> None:
+        """Write rows, together with those that come until there are enough of them."""
+        waiting = self._waiting.setdefault(name, [])
+        waiting.append(table)
+        if sum(len(part) for part in waiting) >= ROW_GROUP_ROWS:
+            self._write_waiting(name)
+
+    def _write_waiting(self, name: str) -> None:
+        tables = self._waiting.pop(name, [])
+        if not tables:
+            return
         try:
             if name not in self._writers:
                 folder = self.folder / name
                 folder.mkdir(parents=True, exist_ok=True)
-                self._writers[name] = _writer(folder / PART, table.schema, self.contract[name])
-            self._writers[name].write_table(table)
+                self._writers[name] = _writer(folder / PART, tables[0].schema, self.contract[name])
+            self._writers[name].write_table(pa.concat_tables(tables))
         except OSError as error:
             # No fault of the file that is being read.
             raise LoadFailed(f"The load {self.folder} cannot be written: {error}") from error
