@@ -7,12 +7,13 @@ AS_OF := $(shell cat seeds/sample/as_of)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup night test lint format dev sql docs lock clean
+.PHONY: help setup night test lint bench format dev sql docs lock clean
 
 help:
 	@echo "make night   run the night on the sample, and leave CSV files in exports/latest"
 	@echo "make test    pass the tests"
 	@echo "make lint    check the style of Python and SQL"
+	@echo "make bench   measure everything beside the plain alternatives; SIZE=... for other sizes than 2,000,000 events"
 	@echo "make dev     open Dagster in a browser: the graph, the schedule, the sensor"
 	@echo "make sql     query what was published; Q=\"select ...\" for one query"
 	@echo "make docs    write the dbt documentation of the last night to one HTML file"
@@ -45,6 +46,9 @@ lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/sqlfluff lint dbt_project/models --disable-progress-bar
+
+bench: setup
+	@$(BIN)/python -m benchmarks $(if $(SIZE),--size $(SIZE))
 
 format: setup
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .

@@ -203,12 +203,15 @@ def _events(tree: Tree, day: int) -> Iterator[tuple[str, str]]:
     run = f"({first_run} + k % {max(runs_today, 1)})"
     blocks = max(tree.days // SESSION_DAYS, 1)
     a_block = max(tree.sessions // blocks, 1)
-    session = (
-        f"'session-' || (day // {SESSION_DAYS}) || '-' || "
-        f"cast(floor({a_block} * pow({_unit('session', tree)}, 1.5)) as bigint)"
+    number = (
+        f"((day // {SESSION_DAYS}) * {a_block} + "
+        f"cast(floor({a_block} * pow({_unit('session', tree)}, 1.5)) as bigint))"
     )
-    agent = _skewed("agent", tree.agents, 3, tree)
-    user = _skewed("user", tree.users, 2, tree)
+    session = f"'session-' || {number}"
+    # A session is one user's with one agent; but for some of its rows.
+    belongs = f"case when {_unit('stranger', tree)} < 0.98 then {number} else k end"
+    agent = _skewed("agent", tree.agents, 3, tree, belongs)
+    user = _skewed("user", tree.users, 2, tree, belongs)
     organisation = f"'organisation-' || cast(floor(8 * {_unit('organisation', tree)}) as bigint)"
     conversation = (
         f"'conversation-' || (day // 7) || '-' || "

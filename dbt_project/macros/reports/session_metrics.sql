@@ -68,10 +68,26 @@ requests_in_windows as (
 
 ),
 
+-- The relation may be a view, and each window reads it.
+recent_calls as (
+
+    select
+        client,
+        session_id,
+        counted_at,
+        started_at,
+        ended_at
+    from {{ tool_calls }}
+    where
+        counted_at >= (select min(window_start_at) from {{ windows }} where page = 'analytics')
+        and counted_at < (select max(window_end_at) from {{ windows }} where page = 'analytics')
+
+),
+
 calls_in_windows as (
 
     {{ in_windows(
-        tool_calls, 'counted_at',
+        'recent_calls', 'counted_at',
         ['client', 'coalesce(session_id, ' ~ unattributed() ~ ') as session_id', 'started_at',
          'ended_at'],
         windows, 'analytics', timeframes
@@ -133,8 +149,9 @@ requests_per_session as (
         timeframe,
         client,
         session_id,
-        {{ joined('array_sort(array_agg(distinct model) filter (where model is not null))', ', ') }}
-            as models_used,
+        {{ joined(
+            'array_sort(array_distinct(array_agg(model) filter (where model is not null)))', ', '
+        ) }} as models_used,
 
         count(*) as request_count,
         cast(count_if(is_failed) as bigint) as failed_requests,
