@@ -647,7 +647,8 @@ class _Load:
             "file_id": file_ids,
             **{name: rows[name] for name in schema.names if name not in ("load_id", "file_id")},
         }
-        self._write(source, pa.table(columns).cast(schema))
+        table = pa.table(columns)
+        self._write(source, table if table.schema.equals(schema) else table.cast(schema))
         for file_id in file_ids.value_counts().to_pylist():
             self._settled[file_id["values"]] += file_id["counts"]
         self.rows[source] += len(rows)

@@ -133,6 +133,7 @@ class PlainLines:
         self._connection = connection
         # By the hash of the names of a line: what _known_names says of it.
         self._names: dict[int, int] = {}
+        self._met_broken_lines = False
         self._have_lists = any(field.kind == "tags" for field in source.fields)
         # How an amount was written shows only with its quotes.
         structure = {
@@ -165,13 +166,16 @@ class PlainLines:
 
     def _texts(self, chunk: Chunk, is_wanted: np.ndarray) -> pa.Table:
         """The texts of the wanted lines; what turns out to be no JSON is wanted no more."""
-        try:
-            return self._ask(self._query, chunk.lines(is_wanted))
-        except (duckdb.InvalidInputException, UnicodeDecodeError):
-            # DuckDB's message quotes the line that is no JSON, and may cut it inside a character.
-            valid = self._ask("select json_valid(line) as it from lines", chunk.lines(is_wanted))
-            is_wanted &= pc.fill_null(valid["it"], False).to_numpy()
-            return self._ask(self._query, chunk.lines(is_wanted))
+        if not self._met_broken_lines:
+            try:
+                return self._ask(self._query, chunk.lines(is_wanted))
+            except (duckdb.InvalidInputException, UnicodeDecodeError):
+                # DuckDB quotes the line that is no JSON, and may cut it inside a character. Where
+                # there is one there are more: from now on it is asked for them first.
+                self._met_broken_lines = True
+        valid = self._ask("select json_valid(line) as it from lines", chunk.lines(is_wanted))
+        is_wanted &= pc.fill_null(valid["it"], False).to_numpy()
+        return self._ask(self._query, chunk.lines(is_wanted))
 
     def _ask(self, query: str, lines: pa.LargeStringArray) -> pa.Table:
         table = pa.table({"line": lines})
