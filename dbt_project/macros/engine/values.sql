@@ -57,3 +57,13 @@
 {% macro duckdb__hashed_key(columns) %}
     {{- return('hash(' ~ columns | join(', ') ~ ')') -}}
 {% endmacro %}
+
+
+{#- The different elements of an array, in order. -#}
+{% macro distinct_elements(array) %}
+    {{- return(adapter.dispatch('distinct_elements', 'warehouse')(array)) -}}
+{% endmacro %}
+
+{% macro duckdb__distinct_elements(array) %}
+    {{- return('array_sort(array_distinct(' ~ array ~ '))') -}}
+{% endmacro %}

@@ -150,7 +150,7 @@ requests_per_session as (
         client,
         session_id,
         {{ joined(
-            'array_sort(array_distinct(array_agg(model) filter (where model is not null)))', ', '
+            distinct_elements('array_agg(model) filter (where model is not null)'), ', '
         ) }} as models_used,
 
         count(*) as request_count,
