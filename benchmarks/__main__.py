@@ -329,8 +329,7 @@ def _write_results(bench: Bench, folder: Path) -> Path:
     about = {"machine": machine(), "events": bench.tree.events, "measurements": figures}
     (folder / f"{name}.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     lines = [
-        f"{bench.tree.events:,} events of a year, {bench.tree.end:%Y} seed {bench.tree.seed}, on "
-        f"{about['machine']}.",
+        f"{bench.tree.events:,} events of a year, seed {bench.tree.seed}, on {about['machine']}.",
         "",
         "| what | ours | plain | unit | against | ratio | goal | |",
         "|---|---:|---:|---|---|---:|---:|---|",

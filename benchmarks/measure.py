@@ -2,12 +2,14 @@
 
 import multiprocessing
 import os
+import platform
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -64,8 +66,9 @@ def command(*words: str) -> Cost:
 def machine() -> str:
     """The machine in one line."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
-    processor = names[0] if names else "unknown processor"
+    described = Path("/proc/cpuinfo")
+    lines = described.read_text(encoding="utf-8").splitlines() if described.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    processor = names[0] if names else platform.processor() or platform.machine()
     python = ".".join(map(str, sys.version_info[:3]))
     return f"{os.cpu_count()} cores ({processor}), {memory:.0f} GiB, Python {python}"

@@ -62,7 +62,7 @@ class _Float(float):
         return number
 
 
-def plain_float(text: str) -> float:
+def json_float(text: str) -> float:
     """A JSON number with a fraction or exponent as json_value returns it."""
     return _Float(text)
 

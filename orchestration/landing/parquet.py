@@ -1,6 +1,6 @@
 """Parquet columns: which rows are plain, and what rules.py and decode.py get of the others."""
 
-from datetime import UTC, datetime
+from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
@@ -12,13 +12,13 @@ from orchestration.landing.contract import Field, Source
 from orchestration.landing.decode import Rejection
 from orchestration.landing.rules import (
     AMOUNT_LIMIT,
+    FIRST_INSTANT,
+    LAST_INSTANT,
     LATENCY_LIMIT,
     WHOLE_LIMIT,
 )
 
-FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-LATENCY, AMOUNT = pa.decimal128(18, 3), pa.decimal128(38, 12)
 # Whole numbers up to here are exact as doubles and have no more digits than a double keeps.
 EXACT = 10**15
 
@@ -31,13 +31,13 @@ def plain_rows(part: pa.Table, source: Source) -> tuple[pa.Table, np.ndarray] | 
     columns = {}
     is_plain = np.ones(len(part), dtype=bool)
     for field in source.fields:
-        values = column(part, field.name)
+        values, wanted = column(part, field.name), source.schema.field(field.name).type
         if values.null_count == len(values):
-            columns[field.name] = pa.nulls(len(values), source.schema.field(field.name).type)
+            columns[field.name] = pa.nulls(len(values), wanted)
             is_plain &= not field.is_required
             continue
         try:
-            found = _plain_column(field, values)
+            found = _plain_column(field, values, wanted)
         except pa.ArrowInvalid:
             # Text that is not UTF-8, or a decimal that is too long.
             return None
@@ -51,29 +51,31 @@ def plain_rows(part: pa.Table, source: Source) -> tuple[pa.Table, np.ndarray] | 
 
 
 def _plain_column(
-    field: Field, values: pa.ChunkedArray
+    field: Field, values: pa.ChunkedArray, wanted: pa.DataType
 ) -> tuple[pa.ChunkedArray, np.ndarray | np.bool_] | None:
-    """The values in the field's type, and which break no rule, or whether all do not."""
+    """The values in the wanted type, and which break no rule, or whether none does."""
     kind, types = values.type, pa.types
     if field.kind in ("id", "text") and types.is_string(kind):
         values.validate(full=True)
         if field.kind == "id" and pc.any(pc.equal(values, "")).as_py():
             values = pc.if_else(pc.equal(values, ""), None, values)
-        allowed = pa.array(field.allowed, kind) if field.allowed else None
-        return values, np.True_ if allowed is None else _are_null_or(
-            pc.is_in(values, allowed), values
-        )
+        if not field.allowed:
+            return values, np.True_
+        return values, _are_null_or(pc.is_in(values, pa.array(field.allowed, kind)), values)
     if field.kind == "instant" and types.is_timestamp(kind):
-        seconds = [PER_SECOND[kind.unit] * int(at.timestamp()) for at in (FIRST, LAST)]
+        first, last = (
+            int(at.replace(tzinfo=UTC).timestamp()) * PER_SECOND[kind.unit]
+            for at in (FIRST_INSTANT, LAST_INSTANT)
+        )
         # Compared before the cast to microseconds, which a value far away would not survive.
-        is_good = _between(values.cast(pa.int64()), seconds[0], seconds[1] - 1)
-        return values.cast(pa.timestamp("us"), safe=False), is_good
+        is_good = _between(values.cast(pa.int64()), first, last - 1)
+        return values.cast(wanted, safe=False), is_good
     if field.kind == "whole" and types.is_integer(kind) and kind != pa.uint64():
-        values = values.cast(pa.int64())
+        values = values.cast(wanted)
         return values, _between(values, 0, WHOLE_LIMIT)
     if field.kind in ("latency", "amount"):
-        wanted = LATENCY if field.kind == "latency" else AMOUNT
-        least, most = (0, LATENCY_LIMIT) if wanted == LATENCY else (-AMOUNT_LIMIT, AMOUNT_LIMIT)
+        is_latency = field.kind == "latency"
+        least, most = (0, LATENCY_LIMIT) if is_latency else (-AMOUNT_LIMIT, AMOUNT_LIMIT)
         if types.is_float64(kind):
             values, is_good = _decimals(values, wanted)
             return values, is_good & _between(values, least, most)

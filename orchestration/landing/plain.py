@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestration.landing.contract import Field, Source
-from orchestration.landing.decode import Coercion, Rejection, json_object, plain_float
+from orchestration.landing.decode import Coercion, Rejection, json_float, json_object
 from orchestration.landing.rules import WHOLE_LIMIT
 
 # Texts of a kind that convert without failing and without losing anything.
@@ -36,11 +36,6 @@ PLAIN_TEXTS = {
     "boolean": r"\A(?:true|false)\z",
     "tags": r'\A(?:\[\]|\["[^"\\]+"(?:,"[^"\\]+")*\])\z',
 }
-ARROW_TYPES = {
-    "latency": pa.decimal128(18, 3),
-    "amount": pa.decimal128(38, 12),
-    "boolean": pa.bool_(),
-}
 # These texts of an id or a name may have been no JSON text, but stood without quotes.
 UNQUOTED = (
     r"\A(?:[\[{]|(?:true|false|(?i:[+-]?(?:nan|inf|infinity))|"
@@ -48,7 +43,8 @@ UNQUOTED = (
 )
 WHOLE_NUMBER = r"\A-?[0-9]+\z"
 LONGEST_WORD = len("-Infinity")
-FLOAT = r"\A-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\z"
+# A number that went through a double; a whole one keeps all its digits.
+FLOAT = r"\A-?[0-9]+(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)\z"
 BATCH_LINES = 1 << 14
 
 
@@ -129,6 +125,7 @@ class PlainLines:
         self, source: Source, keeps_content: bool, connection: duckdb.DuckDBPyConnection
     ) -> None:
         self._fields = {field.name: field for field in source.fields}
+        self._types = {name: source.schema.field(name).type for name in self._fields}
         self._coercion = Coercion(source, keeps_content)
         self._connection = connection
         # By the hash of the names of a line: what _known_names says of it.
@@ -159,7 +156,7 @@ class PlainLines:
             is_plain &= columns[name].is_plain
         extra = self._extra(chunk, is_plain, np.flatnonzero(is_plain & (known == 0)))
         kept = None if is_plain.all() else pa.array(is_plain)
-        rows = {name: column.values(kept) for name, column in columns.items()}
+        rows = {name: column.values(kept, self._types[name]) for name, column in columns.items()}
         rows["extra"] = extra if kept is None else extra.filter(kept)
         rounded = [np.flatnonzero(is_plain & column.is_rounded) for column in columns.values()]
         return PlainRows(pa.table(rows), np.flatnonzero(is_plain), np.concatenate(rounded))
@@ -232,8 +229,8 @@ class _Column:
             if field.kind == "id":
                 self.is_plain &= _answers(pc.not_equal(self._texts, ""))
 
-    def values(self, kept: pa.Array | None) -> pa.Array:
-        """The values of the rows that are kept, in the type of the field."""
+    def values(self, kept: pa.Array | None, wanted: pa.DataType) -> pa.Array:
+        """The values of the rows that are kept, in the wanted type."""
         kind = self._field.kind
         texts = self._texts if kept is None else self._texts.filter(kept)
         if kind == "id":
@@ -242,15 +239,15 @@ class _Column:
         if kind == "whole":
             has_point = pc.any(pc.match_substring(texts, ".")).as_py()
             texts = pc.replace_substring_regex(texts, r"\..*", "") if has_point else texts
-            return texts.cast(pa.int64())
+            return texts.cast(wanted)
         if kind == "instant":
-            return texts.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))
+            return texts.cast(pa.timestamp(wanted.unit, "UTC")).cast(wanted)
         if kind == "tags":
             inner = pc.utf8_slice_codeunits(texts, 2, -2)
             return pc.if_else(pc.equal(texts, "[]"), None, pc.split_pattern(inner, '","'))
         if kind == "amount":
             texts = pc.utf8_trim(texts, '"')
-        return texts.cast(ARROW_TYPES[kind]) if kind in ARROW_TYPES else texts
+        return texts.cast(wanted)
 
     def _plain_texts(self) -> np.ndarray:
         kind = self._field.kind
@@ -320,7 +317,7 @@ class _Column:
         for row in others[is_float]:
             before = coercion.rounded
             try:
-                texts[row] = coercion.value(self._field, plain_float(texts[row]))
+                texts[row] = coercion.value(self._field, json_float(texts[row]))
             except Rejection:
                 continue
             self.is_plain[row] = True

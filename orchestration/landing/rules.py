@@ -5,6 +5,8 @@ the field's own type (from Parquet). judged() gives each row its typed values an
 broken, `<reason>:<field>`.
 """
 
+from datetime import datetime
+
 import pyarrow as pa
 
 from orchestration.landing.contract import Field, Source
@@ -16,7 +18,7 @@ INSTANT = (
 UNZONED = r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?)?"
 # Sums of a hundred thousand of the greatest still fit the types of the marts.
 WHOLE_LIMIT, LATENCY_LIMIT, AMOUNT_LIMIT = 10**13, 10**12, 10**18
-FIRST_INSTANT, LAST_INSTANT = "timestamp '2000-01-01'", "timestamp '2100-01-01'"
+FIRST_INSTANT, LAST_INSTANT = datetime(2000, 1, 1), datetime(2100, 1, 1)
 
 SENTENCES = {
     "missing_required": "{field} is missing, and the contract requires it",
@@ -108,7 +110,7 @@ def _instant(name: str, is_text: bool) -> tuple[str, list[tuple[str, str]]]:
 
 
 def _outside(value: str) -> str:
-    return f"({value}) < {FIRST_INSTANT} or ({value}) >= {LAST_INSTANT}"
+    return f"({value}) < timestamp '{FIRST_INSTANT}' or ({value}) >= timestamp '{LAST_INSTANT}'"
 
 
 def _whole(name: str, is_text: bool) -> tuple[str, list[tuple[str, str]]]:
