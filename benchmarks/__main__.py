@@ -7,9 +7,10 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -196,8 +197,10 @@ class Bench:
         """Publishing against a copy, exporting against ordered COPYs of the same rows."""
         settings = self.settings("home", self.landing)
         copied = self.work / "copied.duckdb"
-        theirs = _best(in_process(plain.copy_file, settings.build_file, copied) for _ in range(3))
-        ours = _best(in_process(work.publish_again, settings) for _ in range(3))
+        theirs = _best(
+            (in_process(plain.copy_file, settings.build_file, copied) for _ in range(3)), "wall_s"
+        )
+        ours = _best((in_process(work.publish_again, settings) for _ in range(3)), "wall_s")
         self.add(
             Row("publish", "copy of the file with fsync", "s", ours.wall_s, theirs.wall_s, 1.3)
         )
@@ -205,9 +208,10 @@ class Bench:
         folder = self.work / "copies"
         folder.mkdir()
         theirs = _best(
-            in_process(plain.copy_reports, settings.published_file, folder) for _ in range(2)
+            (in_process(plain.copy_reports, settings.published_file, folder) for _ in range(2)),
+            "wall_s",
         )
-        ours = _best(in_process(work.export_again, settings, folder) for _ in range(2))
+        ours = _best((in_process(work.export_again, settings, folder) for _ in range(2)), "wall_s")
         self.add(
             Row(
                 "export of all CSV files",
@@ -299,8 +303,8 @@ class Bench:
         self.idle()
 
 
-def _best(costs: Any) -> Cost:
-    return min(costs, key=lambda cost: cost.cpu_s)
+def _best(costs: Iterable[Cost], by: str = "cpu_s") -> Cost:
+    return min(costs, key=attrgetter(by))
 
 
 def _table(rows: list[Row]) -> Table:

@@ -192,6 +192,7 @@ def copy_file(source: Path, target: Path) -> None:
 def copy_reports(published: Path, folder: Path) -> None:
     """One ordered COPY a report, with the rows and columns of all its CSV files."""
     with duckdb.connect(str(published), read_only=True) as connection:
+        connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
         for report in read_reports():
             columns = ", ".join(f"r.{column.name}" for column in report.columns)
             target = str(folder / f"{report.name}.csv").replace("'", "''")

@@ -32,7 +32,7 @@ def publish_again(settings: Settings) -> None:
 def export_again(settings: Settings, folder: Path) -> None:
     """Write every report of the published file as a night does."""
     for report in exports.read_reports():
-        exports.write_report(settings.published_file, report, folder)
+        exports.write_report(settings.published_file, report, folder, settings.memory_limit)
 
 
 def facts_of_new_day(settings: Settings, as_of: datetime) -> float:

@@ -233,7 +233,7 @@ def _export_asset(report: exports.Report) -> dg.AssetsDefinition:
     def export(warehouse: WarehouseHome) -> dg.MaterializeResult:
         settings = warehouse.settings
         folder = exports.building_folder(settings, read_night(settings))
-        files = exports.write_report(settings.candidate_file, report, folder)
+        files = exports.write_report(settings.candidate_file, report, folder, settings.memory_limit)
         (folder / report.name / ".files.json").write_text(json.dumps(files), encoding="utf-8")
         longest = max(files, key=lambda file: file["rows"])
         preview = pd.read_csv(folder / longest["path"], nrows=PREVIEW_ROWS, dtype=str)

@@ -108,11 +108,27 @@ def start_set(settings: Settings, night: Night) -> None:
     building_folder(settings, night).mkdir()
 
 
-def write_report(database: Path, report: Report, folder: Path) -> list[dict[str, Any]]:
-    """Write one CSV per timeframe of a report; returns their entries for the manifest."""
+def write_report(
+    database: Path, report: Report, folder: Path, memory_limit: str
+) -> list[dict[str, Any]]:
+    """Write one CSV per timeframe of a report; returns their entries for the manifest.
+
+    memory_limit: a size as DuckDB reads it, such as 2GB.
+    """
     (folder / report.name).mkdir(exist_ok=True)
     with duckdb.connect(str(database), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
+        connection.execute("set memory_limit = ?", [memory_limit])
+        # A mart that is a view is computed once, and not once for each file and once for the sums.
+        (is_view,) = connection.execute(
+            "select count(*) > 0 from duckdb_views() where schema_name = 'marts' and view_name = ?",
+            [report.name],
+        ).fetchone() or (False,)
+        connection.execute(
+            f"create temp {'table' if is_view else 'view'} exported as "
+            f"select timeframe, {', '.join(column.name for column in report.columns)} "
+            f"from marts.{report.name}"
+        )
         windows = connection.execute(
             "select timeframe, window_start_at, window_end_at from intermediate.int_windows "
             "where page = ? order by position",
@@ -134,8 +150,7 @@ def _figures(
     guarded = " + ".join(f"count(*) filter ({column.is_formula})" for column in texts)
     sums = ", ".join(f"cast(sum(r.{name}) as varchar)" for name in summed)
     rows = connection.execute(
-        f"select r.timeframe, count(*), {guarded}, {sums} "
-        f"from marts.{report.name} as r group by r.timeframe"
+        f"select r.timeframe, count(*), {guarded}, {sums} from exported as r group by r.timeframe"
     ).fetchall()
     return {
         timeframe: (count, dict(zip(summed, values, strict=True)), int(cells))
@@ -156,10 +171,12 @@ def _write_timeframe(
     cells = ", ".join(f"{column.cell} as {column.name}" for column in report.columns)
     quoted = str(file).replace("'", "''")
     connection.execute(
-        f"copy (select {cells} from marts.{report.name} as r where r.timeframe = '{timeframe}' "
+        f"copy (select {cells} from exported as r where r.timeframe = '{timeframe}' "
         f"order by {report.order}) to '{quoted}' (format csv, header true, new_line '\\r\\n')"
     )
     sync(file)
+    with file.open("rb") as written:
+        digest = hashlib.file_digest(written, "sha256").hexdigest()
     nothing = {
         column.name: "0.000000000000" if column.kind == "money" else "0"
         for column in report.columns
@@ -178,7 +195,7 @@ def _write_timeframe(
         "bytes": file.stat().st_size,
         "sums": {name: sums[name] or zero for name, zero in nothing.items()},
         "neutralised_cells": neutralised,
-        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "sha256": digest,
     }
 
 

@@ -343,10 +343,6 @@ def test_no_type_that_is_stored_belongs_to_one_engine(relations: dict[str, Types
 # Tests
 
 
-def test_every_generic_test_of_the_house_has_a_name(dbt_tests: list[Node]) -> None:
-    assert [name for name in generated_names(dbt_tests) if not name.startswith("not_null_")] == []
-
-
 def test_every_generic_test_has_a_name(dbt_tests: list[Node]) -> None:
     assert generated_names(dbt_tests) == []
 
@@ -413,7 +409,7 @@ def test_conservation_tests_name_figures_that_exist(
 ) -> None:
     for name, mart in marts.items():
         for arguments in arguments_of(mart, dbt_tests, "conserves"):
-            assert arguments["figure"] in mart["columns"], name
+            assert arguments["figures"].keys() <= mart["columns"].keys(), name
             assert arguments["page"] == mart["fqn"][2], name
 
 

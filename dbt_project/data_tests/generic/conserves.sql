@@ -1,8 +1,10 @@
 {#-
-    Whatever the cut, a figure sums to the same total: per timeframe, the sum of `figure` equals the
-    sum of `source_figure` (`*`: the number) of the rows of `source_model` in its window.
+    Whatever the cut, figures sum to the same totals: per timeframe, the sum of each figure equals
+    that of the rows of `source_model` in its window. All figures of one source are read at once.
+
+    figures: what the mart shows, and what the source holds; 1 counts rows.
 -#}
-{% test conserves(model, figure, source_model, source_figure, source_at, page, condition='true') %}
+{% test conserves(model, figures, source_model, source_at, page, condition='true') %}
     with windows as (
 
         select * from {{ ref('int_windows') }}
@@ -14,7 +16,9 @@
 
         select
             timeframe,
-            sum({{ figure }}) as total
+            {%- for figure in figures %}
+            sum({{ figure }}) as {{ figure }}{{ ',' if not loop.last }}
+            {%- endfor %}
         from {{ model }}
         group by timeframe
 
@@ -25,11 +29,9 @@
 
         select
             windows.timeframe,
-            {% if source_figure == '*' -%}
-            count(*)
-            {%- else -%}
-            sum(facts.{{ source_figure }})
-            {%- endif %} as total
+            {%- for figure, source_figure in figures.items() %}
+            sum({{ source_figure }}) as {{ figure }}{{ ',' if not loop.last }}
+            {%- endfor %}
         from {{ source_model }} as facts
         inner join windows
             on
@@ -41,13 +43,19 @@
         group by windows.timeframe
 
     )
-
+    {% for figure in figures %}
     select
         windows.timeframe,
-        coalesce(shown.total, 0) as shown_total,
-        coalesce(counted.total, 0) as counted_total
+        '{{ figure }}' as figure,
+        cast(coalesce(shown.{{ figure }}, 0) as decimal(38, 12)) as shown_total,
+        cast(coalesce(counted.{{ figure }}, 0) as decimal(38, 12)) as counted_total
     from windows
     left join shown on windows.timeframe = shown.timeframe
     left join counted on windows.timeframe = counted.timeframe
-    where coalesce(shown.total, 0) <> coalesce(counted.total, 0)
+    where coalesce(shown.{{ figure }}, 0) <> coalesce(counted.{{ figure }}, 0)
+    {%- if not loop.last %}
+
+    union all
+    {% endif %}
+    {%- endfor %}
 {% endtest %}

@@ -1,8 +1,9 @@
 {#-
-    No two rows share these columns. scope: `all` rows; `touched`, those of the loads that this
-    night applies; `full_check`, none but in a full check, which looks at all rows in any scope.
+    No two rows share these columns, and none of them is null, but for those of `nullable`. scope:
+    `all` rows; `touched`, those of the loads that this night applies; `full_check`, none but in a
+    full check, which looks at all rows in any scope.
 -#}
-{% test one_row_per(model, columns, scope='all') %}
+{% test one_row_per(model, columns, scope='all', nullable=[]) %}
     select {{ columns | join(', ') }}
     from {{ model }}
     {%- if scope != 'all' %}
@@ -13,5 +14,9 @@
         {%- endif %}
     {%- endif %}
     group by {{ columns | join(', ') }}
-    having count(*) > 1
+    having
+        count(*) > 1
+        {%- for column in columns if column not in nullable %}
+        or {{ column }} is null
+        {%- endfor %}
 {% endtest %}
