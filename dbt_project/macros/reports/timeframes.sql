@@ -45,6 +45,75 @@
 {%- endmacro %}
 
 
+{#-
+    The spans of a page: from each edge of its windows to the next. A window is a union of spans, so
+    what adds up is counted once a span and then added, however many windows there are. A span is
+    told by a power of two, so that several of them are one whole number (bit_or).
+-#}
+{% macro spans(windows, page) %}
+    select
+        edge_at,
+        cast(power(2, row_number() over (order by edge_at) - 1) as bigint) as span
+    from (
+        select window_start_at as edge_at from {{ windows }}
+        where page = '{{ page }}'
+
+        union all
+
+        select window_end_at as edge_at from {{ windows }}
+        where page = '{{ page }}'
+    ) as edges
+{%- endmacro %}
+
+
+{#- One row per timeframe and span of its window. -#}
+{% macro spans_of_windows(windows, page) %}
+    select
+        windows.timeframe,
+        spans.span
+    from {{ windows }} as windows
+    inner join ({{ spans(windows, page) }}) as spans
+        on
+            spans.edge_at >= windows.window_start_at
+            and spans.edge_at < windows.window_end_at
+    where windows.page = '{{ page }}'
+{%- endmacro %}
+
+
+{#-
+    The rows of a relation that lie in any window of a page, each once, with their span.
+
+    Arguments as those of in_windows.
+-#}
+{% macro in_spans(relation, at, columns, windows, page, timeframes, condition='true') %}
+    {%- set edges = range(2 * timeframes | length) %}
+    select
+        case
+            {%- for edge in edges[1:] %}
+            when counted.{{ at }} < edges.edge_{{ edge }} then {{ 2 ** (edge - 1) }}
+            {%- endfor %}
+        end as span,
+        {{ columns | join(',\n        ') }}
+    from {{ relation }} as counted
+    cross join (
+        select
+            {%- for edge in edges %}
+            max(case when span = {{ 2 ** edge }} then edge_at end) as edge_{{ edge }}
+            {{- ',' if not loop.last }}
+            {%- endfor %}
+        from ({{ spans(windows, page) }}) as spans
+    ) as edges
+    where
+        counted.{{ at }} >= (
+            select min(window_start_at) from {{ windows }} where page = '{{ page }}'
+        )
+        and counted.{{ at }} < (
+            select max(window_end_at) from {{ windows }} where page = '{{ page }}'
+        )
+        and {{ condition }}
+{%- endmacro %}
+
+
 {#- The label of what carries no id. -#}
 {% macro unattributed() -%}
     '(unattributed)'

@@ -1,36 +1,40 @@
 {#-
     Usage by agent over relations: runs and credit lines (already filtered where a filter applies),
     agents as of the night, windows.
-
-    Distinct sessions cost more than all the rest: a session has a run in a window that ends where
-    the last one does just when its last run is in it, so one pass finds them for all such windows.
 -#}
 {% macro usage_by_agent(runs, credit_lines, agents, windows, timeframes) %}
-with last_windows as (
+with spans_of_windows as (
 
-    select * from {{ windows }}
-    where
-        page = 'reports'
-        and window_end_at = (select max(window_end_at) from {{ windows }} where page = 'reports')
+    {{ spans_of_windows(windows, 'reports') }}
 
 ),
 
-other_windows as (
+windows_as_spans as (
 
-    select * from {{ windows }}
-    where
-        page = 'reports'
-        and window_end_at < (select max(window_end_at) from {{ windows }} where page = 'reports')
+    select
+        timeframe,
+        cast(sum(span) as bigint) as spans
+    from spans_of_windows
+    group by timeframe
 
 ),
 
-runs_in_windows as (
+runs_in_spans as (
 
-    {{ in_windows(
+    {{ in_spans(
         runs, 'started_at',
         ['agent_id', 'session_id', 'model', 'is_failed', 'latency_ms', 'input_tokens_total',
          'output_tokens_total'],
         windows, 'reports', timeframes
+    ) }}
+
+),
+
+sessions_in_spans as (
+
+    {{ in_spans(
+        runs, 'started_at', ['agent_id', 'session_id'], windows, 'reports', timeframes,
+        'session_id is not null'
     ) }}
 
 ),
@@ -44,56 +48,9 @@ latencies_in_windows as (
 
 ),
 
-last_runs_of_sessions as (
+credits_in_spans as (
 
-    select
-        agent_id,
-        max(started_at) as last_run_at
-    from {{ runs }}
-    where
-        session_id is not null
-        and started_at >= (select min(window_start_at) from last_windows)
-        and started_at < (select max(window_end_at) from last_windows)
-    group by agent_id, session_id
-
-),
-
-sessions_in_last_windows as (
-
-    select
-        coalesce(agent_id, {{ unattributed() }}) as agent_id
-        {%- for timeframe in timeframes %},
-        count_if(
-            last_run_at >= (
-                select max(window_start_at) from last_windows where timeframe = '{{ timeframe }}'
-            )
-        ) as in_{{ timeframe }}
-        {%- endfor %}
-    from last_runs_of_sessions
-    group by coalesce(agent_id, {{ unattributed() }})
-
-),
-
-sessions_in_other_windows as (
-
-    select
-        other_windows.timeframe,
-        counted.agent_id,
-        counted.session_id
-    from {{ runs }} as counted
-    inner join other_windows
-        on
-            counted.started_at >= other_windows.window_start_at
-            and counted.started_at < other_windows.window_end_at
-    where
-        counted.started_at >= (select min(window_start_at) from other_windows)
-        and counted.started_at < (select max(window_end_at) from other_windows)
-
-),
-
-credits_in_windows as (
-
-    {{ in_windows(
+    {{ in_spans(
         credit_lines, 'occurred_at', ['agent_id', 'credits'], windows, 'reports', timeframes,
         'is_consumption'
     ) }}
@@ -101,10 +58,10 @@ credits_in_windows as (
 ),
 
 -- By the id as it is: an expression would cost as much again.
-grouped_runs as (
+runs_per_span as (
 
     select
-        timeframe,
+        span,
         agent_id,
         model,
 
@@ -116,8 +73,32 @@ grouped_runs as (
         sum(latency_ms) as latency_ms,
         count(latency_ms) as runs_with_latency
 
-    from runs_in_windows
-    group by timeframe, agent_id, model
+    from runs_in_spans
+    group by span, agent_id, model
+
+),
+
+grouped_runs as (
+
+    select
+        spans_of_windows.timeframe,
+        coalesce(runs_per_span.agent_id, {{ unattributed() }}) as agent_id,
+        runs_per_span.model,
+
+        sum(runs_per_span.total_runs) as total_runs,
+        sum(runs_per_span.runs_in_sessions) as runs_in_sessions,
+        sum(runs_per_span.failed_runs) as failed_runs,
+        sum(runs_per_span.input_tokens_total) as input_tokens_total,
+        sum(runs_per_span.output_tokens_total) as output_tokens_total,
+        sum(runs_per_span.latency_ms) as latency_ms,
+        sum(runs_per_span.runs_with_latency) as runs_with_latency
+
+    from runs_per_span
+    inner join spans_of_windows on runs_per_span.span = spans_of_windows.span
+    group by
+        spans_of_windows.timeframe,
+        coalesce(runs_per_span.agent_id, {{ unattributed() }}),
+        runs_per_span.model
 
 ),
 
@@ -125,7 +106,7 @@ runs_per_agent as (
 
     select
         timeframe,
-        coalesce(agent_id, {{ unattributed() }}) as agent_id,
+        agent_id,
 
         cast(sum(total_runs) as bigint) as total_runs,
         sum(runs_in_sessions) as runs_in_sessions,
@@ -135,7 +116,7 @@ runs_per_agent as (
         {{ ratio('sum(failed_runs)', 'sum(total_runs)') }} as error_rate
 
     from grouped_runs
-    group by timeframe, coalesce(agent_id, {{ unattributed() }})
+    group by timeframe, agent_id
 
 ),
 
@@ -143,15 +124,14 @@ runs_per_model as (
 
     select
         timeframe,
-        coalesce(agent_id, {{ unattributed() }}) as agent_id,
+        agent_id,
         model,
 
-        sum(total_runs) as total_runs,
-        sum(input_tokens_total + output_tokens_total) as total_tokens
+        total_runs,
+        input_tokens_total + output_tokens_total as total_tokens
 
     from grouped_runs
     where model is not null
-    group by timeframe, coalesce(agent_id, {{ unattributed() }}), model
 
 ),
 
@@ -166,25 +146,37 @@ latency_per_agent as (
 
 ),
 
-sessions_per_agent as (
-    {%- for timeframe in timeframes %}
+-- Each session is looked at once, and counts in every window that one of its spans is in.
+spans_of_sessions as (
 
     select
-        '{{ timeframe }}' as timeframe,
         agent_id,
-        cast(in_{{ timeframe }} as bigint) as total_sessions
-    from sessions_in_last_windows
-    where in_{{ timeframe }} > 0
+        bit_or(span) as spans
+    from sessions_in_spans
+    group by agent_id, session_id
 
-    union all
-    {%- endfor %}
+),
+
+alike_sessions as (
 
     select
-        timeframe,
-        coalesce(agent_id, {{ unattributed() }}) as agent_id,
-        count(distinct session_id) as total_sessions
-    from sessions_in_other_windows
-    group by timeframe, coalesce(agent_id, {{ unattributed() }})
+        agent_id,
+        spans,
+        count(*) as total_sessions
+    from spans_of_sessions
+    group by agent_id, spans
+
+),
+
+sessions_per_agent as (
+
+    select
+        windows_as_spans.timeframe,
+        coalesce(alike_sessions.agent_id, {{ unattributed() }}) as agent_id,
+        cast(sum(alike_sessions.total_sessions) as bigint) as total_sessions
+    from alike_sessions
+    inner join windows_as_spans on (alike_sessions.spans & windows_as_spans.spans) <> 0
+    group by windows_as_spans.timeframe, coalesce(alike_sessions.agent_id, {{ unattributed() }})
 
 ),
 
@@ -213,16 +205,28 @@ model_lists as (
 
 ),
 
+credits_per_span as (
+
+    select
+        span,
+        agent_id,
+        sum(credits) as credits
+    from credits_in_spans
+    group by span, agent_id
+
+),
+
 credits_per_agent as (
 
     select
-        timeframe,
-        coalesce(agent_id, {{ unattributed() }}) as agent_id,
+        spans_of_windows.timeframe,
+        coalesce(credits_per_span.agent_id, {{ unattributed() }}) as agent_id,
 
-        cast(sum(credits) as decimal(38, 12)) as credits_consumed
+        cast(sum(credits_per_span.credits) as decimal(38, 12)) as credits_consumed
 
-    from credits_in_windows
-    group by timeframe, coalesce(agent_id, {{ unattributed() }})
+    from credits_per_span
+    inner join spans_of_windows on credits_per_span.span = spans_of_windows.span
+    group by spans_of_windows.timeframe, coalesce(credits_per_span.agent_id, {{ unattributed() }})
 
 ),
 

@@ -3,18 +3,24 @@
     users and agents as of the night, windows.
 -#}
 {% macro usage_by_user(runs, credit_lines, users, agents, windows, timeframes) %}
-with runs_in_windows as (
+with spans_of_windows as (
 
-    {{ in_windows(
+    {{ spans_of_windows(windows, 'reports') }}
+
+),
+
+runs_in_spans as (
+
+    {{ in_spans(
         runs, 'started_at', ['user_id', 'input_tokens_total', 'output_tokens_total'],
         windows, 'reports', timeframes
     ) }}
 
 ),
 
-credits_in_windows as (
+credits_in_spans as (
 
-    {{ in_windows(
+    {{ in_spans(
         credit_lines, 'occurred_at', ['user_id', 'credits'], windows, 'reports', timeframes,
         'is_consumption'
     ) }}
@@ -29,31 +35,59 @@ agents_in_windows as (
 
 ),
 
+runs_per_span as (
+
+    select
+        span,
+        user_id,
+
+        count(*) as total_runs,
+        sum(input_tokens_total) as input_tokens_total,
+        sum(output_tokens_total) as output_tokens_total
+
+    from runs_in_spans
+    group by span, user_id
+
+),
+
 runs_per_user as (
 
     select
-        timeframe,
-        coalesce(user_id, {{ unattributed() }}) as user_id,
+        spans_of_windows.timeframe,
+        coalesce(runs_per_span.user_id, {{ unattributed() }}) as user_id,
 
-        count(*) as total_runs,
-        cast(sum(input_tokens_total) as bigint) as input_tokens_total,
-        cast(sum(output_tokens_total) as bigint) as output_tokens_total
+        cast(sum(runs_per_span.total_runs) as bigint) as total_runs,
+        cast(sum(runs_per_span.input_tokens_total) as bigint) as input_tokens_total,
+        cast(sum(runs_per_span.output_tokens_total) as bigint) as output_tokens_total
 
-    from runs_in_windows
-    group by timeframe, coalesce(user_id, {{ unattributed() }})
+    from runs_per_span
+    inner join spans_of_windows on runs_per_span.span = spans_of_windows.span
+    group by spans_of_windows.timeframe, coalesce(runs_per_span.user_id, {{ unattributed() }})
+
+),
+
+credits_per_span as (
+
+    select
+        span,
+        user_id,
+        sum(credits) as credits
+    from credits_in_spans
+    group by span, user_id
 
 ),
 
 credits_per_user as (
 
     select
-        timeframe,
-        coalesce(user_id, {{ unattributed() }}) as user_id,
+        spans_of_windows.timeframe,
+        coalesce(credits_per_span.user_id, {{ unattributed() }}) as user_id,
 
-        cast(sum(credits) as decimal(38, 12)) as credits_consumed
+        cast(sum(credits_per_span.credits) as decimal(38, 12)) as credits_consumed
 
-    from credits_in_windows
-    group by timeframe, coalesce(user_id, {{ unattributed() }})
+    from credits_per_span
+    inner join spans_of_windows on credits_per_span.span = spans_of_windows.span
+    group by spans_of_windows.timeframe, coalesce(credits_per_span.user_id, {{ unattributed() }})
 
 ),
 
