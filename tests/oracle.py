@@ -749,6 +749,15 @@ def platform_request(row: Row) -> Row:
         "cache_read": row["cache_read_tokens"] or 0,
         "cache_write": total((row["cache_write_5m_tokens"], row["cache_write_1h_tokens"])),
         "output": row["output_tokens"] or 0,
+        "estimated_cost_usd": list_price(
+            row["provider"],
+            row["model"],
+            at,
+            [
+                row[f"{bucket}_tokens"]
+                for bucket in ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
+            ],
+        ),
         "reported_cost_usd": row["reported_cost_usd"],
     }
 

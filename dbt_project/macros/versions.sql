@@ -9,8 +9,10 @@
     and a key that shares it by chance is only compared with itself.
 
     arrived: the staging model. entity: the source's table, whose contract names key and columns.
+    prices: `at` and `context` where the rows are requests to be priced (prices.sql); what is written
+    is priced then, and nothing else.
 -#}
-{% macro versions(arrived, entity) %}
+{% macro versions(arrived, entity, prices=none) %}
 {%- set contract = contract_of(entity) -%}
 {%- set key = contract.key | join(', ') -%}
 {%- set columns = contract.columns | list + (['event_date'] if contract.role == 'event' else []) -%}
@@ -81,13 +83,23 @@ ranked as (
         ) as version_rank
     from deduplicated
 
-)
+){{ ',' if prices }}
 
+{% if prices -%}
+{{ price_ctes(candidates, prices.context) }}
+
+{% endif -%}
 select
     {{ columns | join(', ') }},
+    {%- if prices %}
+    {{ estimated_cost() }} as estimated_cost_usd,
+    {%- endif %}
     cast(version_rank as bigint) as version_rank,
     version_rank = 1 as is_current
 from ranked
+{%- if prices %}
+{{ join_prices(prices.at, prices.context) }}
+{%- endif %}
 {% endmacro %}
 
 
