@@ -222,7 +222,8 @@ def _report(settings: Settings, as_json: bool, night: Night | None) -> int:
         ).fetchall()
         unpriced = connection.execute(
             "select client, coalesce(provider, '') as provider, coalesce(model, '') as model, "
-            "request_count from quality.unpriced_models order by request_count desc, all"
+            "request_count from quality.unpriced_models "
+            "order by request_count desc, client, provider, model"
         ).fetchall()
     code = WITH_REJECTS if reasons or unreadable else PUBLISHED
     reports: dict[str, Counter[str]] = {}

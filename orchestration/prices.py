@@ -100,7 +100,9 @@ def price_tables(folder: Path) -> tuple[pa.Table, pa.Table]:
     matches = _read_matches(folder / "model_matches.csv")
     prices, private = overridden(listed, overrides)
     matches += _clauses_of(private, {model[0] for model in _models(listed)})
-    matches += _aliases(folder / "provider_aliases.csv", {match["provider_id"] for match in matches})
+    matches += _aliases(
+        folder / "provider_aliases.csv", {match["provider_id"] for match in matches}
+    )
     return _prices_table(prices), pa.Table.from_pylist(matches, schema=MATCHES_SCHEMA)
 
 
@@ -162,7 +164,9 @@ def _price(file: Path, number: int, row: Mapping[str, str], origin: str) -> Pric
         text = row[name]
         try:
             is_day = name.startswith("valid")
-            read = date.fromisoformat(text) if text and is_day else int(text) if text else OPEN[name]
+            read = (
+                date.fromisoformat(text) if text and is_day else int(text) if text else OPEN[name]
+            )
         except ValueError:
             form = "a date such as 2026-03-01" if name.startswith("valid") else "a whole number"
             raise refuse(f"{name} is {text!r}", f"write {form}, or nothing") from None
@@ -182,7 +186,7 @@ def _price(file: Path, number: int, row: Mapping[str, str], origin: str) -> Pric
             raise refuse(f"{name} is {text!r}", "write USD per token, such as 0.000003") from None
         if not amount.is_finite() or not 0 <= amount < 1:
             raise refuse(
-                f"{name} is {text} USD per token", "write a price from 0 to below 1, not per million"
+                f"{name} is {text} USD per token", "write one from 0 to below 1, not per million"
             )
         if -amount.normalize().as_tuple().exponent > PLACES:
             raise refuse(f"{name} has more than {PLACES} decimals", "round it")

@@ -6,6 +6,9 @@
         select …, {{ estimated_cost() }} as estimated_cost_usd
         from requests {{ join_prices(at, context) }}
 
+    Of many requests the CTEs are a table of their own (stg_llm_request_prices): an engine that knows
+    how few its rows are hashes those, and not the requests.
+
     requests: a relation with provider, model and the five buckets of tokens. at: its UTC instant.
     context: SQL for processing, service_tier and speed where a request says them, else `''`.
     The prices of a name never overlap, so that no request finds two.
@@ -370,8 +373,8 @@ prices_of_names as (
 
 
 {#- Left-joins `prices`, of which at most one row fits; the request's columns stay unqualified. -#}
-{% macro join_prices(at, context) -%}
-    left join prices_of_names as prices
+{% macro join_prices(at, context, prices='prices_of_names') -%}
+    left join {{ prices }} as prices
         on
             coalesce(provider, '') = prices.asked_provider
             and coalesce(model, '') = prices.asked_model

@@ -155,7 +155,9 @@ def package_prices(providers: Iterable[Any], release: str) -> list[Price]:
             values = _context_values(model)
             timelines: Timelines = {}
             for context in itertools.product(*(("", *values[key]) for key in CONTEXT_KEYS)):
-                said = {key: value for key, value in zip(CONTEXT_KEYS, context, strict=True) if value}
+                said = {
+                    key: value for key, value in zip(CONTEXT_KEYS, context, strict=True) if value
+                }
                 timelines[context] = _segments(model, said, release)
             rows += _rows_of((provider.id, model.id), timelines)
     return sorted(rows, key=lambda row: row.order)
@@ -293,20 +295,20 @@ def _clauses(
     subject: str, provider_id: str, position: int, logic: Any, target: tuple[str, str]
 ) -> Iterator[Clause]:
     # A text that stands twice in a model's alternatives is the same alternative.
-    for alternative, parts in enumerate(dict.fromkeys(tuple(each) for each in _alternatives(logic))):
+    for alternative, parts in enumerate(dict.fromkeys(tuple(each) for each in alternatives(logic))):
         for kind, text in parts:
             yield Clause(
                 subject, provider_id, position, alternative, len(parts), kind, text, *target
             )
 
 
-def _alternatives(logic: Any) -> list[list[tuple[str, str]]]:
+def alternatives(logic: Any) -> list[list[tuple[str, str]]]:
     """A MatchLogic as alternatives of conditions that all hold."""
     values = vars(logic)
     if "or_" in values:
-        return [each for part in logic.or_ for each in _alternatives(part)]
+        return [each for part in logic.or_ for each in alternatives(part)]
     if "and_" in values:
-        sides = [_alternatives(part) for part in logic.and_]
+        sides = [alternatives(part) for part in logic.and_]
         return [
             sorted({condition for side in choice for condition in side})
             for choice in itertools.product(*sides)

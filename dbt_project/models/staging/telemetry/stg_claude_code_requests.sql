@@ -47,7 +47,9 @@ typed as (
         {#- The client does not say for how long: a setting does. #}
         {% for ttl in ('5m', '1h') -%}
         case
-            when record_name = 'api_error' or night.cache_write_ttl <> '{{ ttl }}' then 0
+            when record_name = 'api_error' then 0
+            when night.cache_write_ttl <> '{{ ttl }}'
+                then case when attributes['cache_creation_tokens'] is not null then 0 end
             else cast(attributes['cache_creation_tokens'] as bigint)
         end as cache_write_{{ ttl }}_tokens,
         {% endfor -%}
