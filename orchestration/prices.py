@@ -59,9 +59,9 @@ class PriceError(ValueError):
 class Price:
     """One price: a model in a context, within dates (UTC), a time of day and a range of tokens.
 
-    Every range has two ends: valid_from <= date < valid_to, time_from <= second of the day < time_to,
-    tier_above < input tokens of all buckets <= tier_up_to. Amounts are USD per token, in the order
-    of PRICE_NAMES; the last is USD per request. row is the line of its file.
+    Every range has two ends: valid_from <= date < valid_to, time_from <= second of the day <
+    time_to, tier_above < input tokens of all buckets <= tier_up_to. Amounts are USD per token, in
+    the order of PRICE_NAMES; the last is USD per request. row is the line of its file.
     """
 
     model: Model

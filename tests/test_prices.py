@@ -2,7 +2,10 @@
 
 import csv
 import importlib.util
+import json
 import random
+import shutil
+import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, localcontext
@@ -39,7 +42,7 @@ _spec = importlib.util.spec_from_file_location("write_prices", PRICES / "write_p
 assert _spec is not None
 assert _spec.loader is not None
 write_prices = importlib.util.module_from_spec(_spec)
-__import__("sys").modules["write_prices"] = write_prices
+sys.modules["write_prices"] = write_prices
 _spec.loader.exec_module(write_prices)
 
 
@@ -619,3 +622,43 @@ def test_the_cache_write_setting_is_checked_and_named_in_the_price_version() -> 
     with pytest.raises(SettingsError, match="WAREHOUSE_CACHE_WRITE_TTL is '2h'"):
         Settings.read(environment={"WAREHOUSE_CACHE_WRITE_TTL": "2h"})
     assert price_version("1h") == price_version("5m").removesuffix("5m") + "1h"
+
+
+# Nights -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_night_names_its_prices_and_says_what_has_none(sample: Warehouse) -> None:
+    manifest = json.loads((sample.exports / "latest" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["price_version"] == price_version("5m")
+    assert sample.query("select price_version from quality.night") == [(price_version("5m"),)]
+    assert sample.query(
+        "select client, provider, model, request_count, input_tokens, output_tokens "
+        "from quality.unpriced_models"
+    ) == [("platform", "globex", "globex-inhouse-7b", 1, 1500, 300)]
+
+
+@pytest.mark.slow
+def test_another_duration_of_cache_writes_prices_all_of_history_again(
+    sample: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse = Warehouse.below(tmp_path, sample.landing)
+    shutil.copytree(sample.home, warehouse.home)
+    shutil.copytree(sample.exports, warehouse.exports, symlinks=True)
+    monkeypatch.setenv("WAREHOUSE_CACHE_WRITE_TTL", "1h")
+    answer = warehouse.night()
+    assert answer.code == 0, answer.error
+    assert "1 requests have no known price (platform: globex globex-inhouse-7b)" in answer.output
+    assert warehouse.query("select price_version from quality.night") == [(price_version("1h"),)]
+    totals = (
+        "select client, sum(estimated_cost_usd), sum(cache_write_5m_tokens), "
+        "sum(cache_write_1h_tokens) from intermediate.int_llm_requests_combined "
+        "where estimated_cost_usd is not null group by client order by client"
+    )
+    (client, before, moved, none), platform = sample.query(totals)
+    assert client == "claude_code"
+    assert none == 0
+    (_, after, left, there), same_platform = warehouse.query(totals)
+    assert (left, there) == (0, moved)
+    assert after > before
+    assert same_platform == platform

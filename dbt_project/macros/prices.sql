@@ -6,8 +6,8 @@
         select …, {{ estimated_cost() }} as estimated_cost_usd
         from requests {{ join_prices(at, context) }}
 
-    Of many requests the CTEs are a table of their own (stg_llm_request_prices): an engine that knows
-    how few its rows are hashes those, and not the requests.
+    Of many requests the CTEs are a table of their own (stg_llm_request_prices): an engine that
+    knows how few its rows are hashes those, and not the requests.
 
     requests: a relation with provider, model and the five buckets of tokens. at: its UTC instant.
     context: SQL for processing, service_tier and speed where a request says them, else `''`.
@@ -30,7 +30,8 @@
     {%- endfor -%}
     {#- Some clients name a batch as the tier of the service. -#}
     {%- do said.update({'processing':
-        'case when ' ~ said.service_tier ~ " = 'batch' then 'batch' else " ~ said.processing ~ ' end'
+        'case when ' ~ said.service_tier ~ " = 'batch' then 'batch' else "
+        ~ said.processing ~ ' end'
     }) -%}
     {{- return(said) -}}
 {% endmacro %}

@@ -9,8 +9,8 @@
     and a key that shares it by chance is only compared with itself.
 
     arrived: the staging model. entity: the source's table, whose contract names key and columns.
-    prices: where the rows are requests to be priced (prices.sql), the relation of the prices of what
-    arrived, with `at` and `context`. What the table knows keeps the cost that it was stored with.
+    prices: where the rows are requests to be priced (prices.sql), the relation of the prices of
+    what arrived, with `at` and `context`. What the table knows keeps the cost it was stored with.
 -#}
 {% macro versions(arrived, entity, prices=none) %}
 {%- set contract = contract_of(entity) -%}
