@@ -7,7 +7,7 @@ AS_OF := $(shell cat seeds/sample/as_of)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup night test lint bench format dev sql docs lock clean
+.PHONY: help setup night test lint bench format dev sql docs lock prices clean
 
 help:
 	@echo "make night   run the night on the sample, and leave CSV files in exports/latest"
@@ -19,6 +19,7 @@ help:
 	@echo "make docs    write the dbt documentation of the last night to one HTML file"
 	@echo "make setup   set up what is missing (every verb does)"
 	@echo "make lock    pin the newest allowed versions in requirements.lock"
+	@echo "make prices  write the price seeds from the pinned genai-prices; RELEASED=2026-12-01 for a new release"
 	@echo "make clean   remove what the verbs made, but for the environment"
 
 setup: $(VENV)/.ready
@@ -67,6 +68,9 @@ docs: setup
 lock: setup
 	@$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-strip-extras \
 	  --no-header --extra dev --python-version 3.11 pyproject.toml -o requirements.lock
+
+prices: setup
+	@$(BIN)/python seeds/prices/write_prices.py $(if $(RELEASED),--released-on $(RELEASED))
 
 clean:
 	@rm -rf .warehouse dbt_project/target exports/sets exports/latest exports/[0-9]*-*

@@ -44,6 +44,7 @@ settings (a flag wins over its variable):
   WAREHOUSE_WEEK_START  the day that weeks begin     (default: monday)
   WAREHOUSE_KEEP_CONTENT=1 keeps prompts and the like, which are dropped otherwise
   WAREHOUSE_MEMORY_LIMIT   how much DuckDB may take  (default: 2GB)
+  WAREHOUSE_CACHE_WRITE_TTL  price of cache writes that do not say how long: 5m or 1h (default: 5m)
 """
 
 NIGHT_EXAMPLES = """\
@@ -219,6 +220,11 @@ def _report(settings: Settings, as_json: bool, night: Night | None) -> int:
             "where status = 'unreadable' and list_contains($1::bigint[], load_id) order by path",
             [loads],
         ).fetchall()
+        unpriced = connection.execute(
+            "select client, coalesce(provider, '') as provider, coalesce(model, '') as model, "
+            "request_count from quality.unpriced_models "
+            "order by request_count desc, client, provider, model"
+        ).fetchall()
     code = WITH_REJECTS if reasons or unreadable else PUBLISHED
     reports: dict[str, Counter[str]] = {}
     for file in manifest["files"]:
@@ -235,6 +241,7 @@ def _report(settings: Settings, as_json: bool, night: Night | None) -> int:
                     "reports": reports,
                     "rejected": reasons,
                     "unreadable": dict(unreadable),
+                    "unpriced_models": len(unpriced),
                     "set": str(latest.resolve()),
                     "database": str(settings.published_file),
                 }
@@ -259,6 +266,14 @@ def _report(settings: Settings, as_json: bool, night: Night | None) -> int:
             table.add_row(Text(f"unreadable: {path}: {detail}"), "")
         console.print(table)
         print("See `warehouse rejects` for file, line, reason and text.")
+    if unpriced:
+        client, provider, model, _ = unpriced[0]
+        others = f" and {len(unpriced) - 1} more" if len(unpriced) > 1 else ""
+        print(
+            f"Warning: {sum(row[3] for row in unpriced):,} requests have no known price "
+            f"({client}: {provider} {model}{others}) and are in no estimate: see "
+            "quality.unpriced_models, and add seeds/prices/price_overrides.csv rows."
+        )
     print(f"CSV files  {latest}")
     print(f"database   {settings.published_file}")
     rejected = f", {sum(reasons.values()):,} rows rejected" if reasons else ""

@@ -25,8 +25,9 @@ log = logging.getLogger("warehouse")
 
 POOL = "warehouse"
 PREVIEW_ROWS = 10
-RUN_TABLES = ("night", "windows", "loads", "ignored_files")
+RUN_TABLES = ("night", "windows", "loads", "ignored_files", "prices", "model_matches")
 UNIQUE_ID = "dagster_dbt/unique_id"
+WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
 
 models.prepare_manifest()
 
@@ -169,6 +170,7 @@ def dbt_build(
     outcome = models.build(settings)
     rows = _row_counts(settings)
     failed = {name for _, name, _ in outcome.failures}
+    warned = {unique_id for unique_id, _ in outcome.warnings}
     specs = {spec.metadata[UNIQUE_ID]: spec for spec in context.assets_def.specs}
     checks = {check.metadata[UNIQUE_ID]: check for check in context.assets_def.check_specs}
     # dbt reports its nodes as they finish, which is an order that Dagster accepts.
@@ -184,12 +186,16 @@ def dbt_build(
                 asset_key=checks[unique_id].asset_key,
                 check_name=checks[unique_id].name,
                 passed=outcome.passed_tests[unique_id],
+                severity=WARN if unique_id in warned else ERROR,
             )
     outcome.raise_for_failures()
+    for _, sentence in outcome.warnings:
+        log.warning(sentence)
     log.info(
-        "%s models built, %s tests passed",
+        "%s models built, %s tests passed, %s warned",
         len(outcome.seconds) - len(outcome.passed_tests),
-        len(outcome.passed_tests),
+        sum(outcome.passed_tests.values()),
+        len(outcome.warnings),
     )
 
 

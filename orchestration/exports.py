@@ -217,7 +217,7 @@ def finish_set(
         "week_start": night.week_start,
         "data_through": _instant(row[0]) if row[0] else None,
         "code_version": night.code_version,
-        "price_version": None,
+        "price_version": night.price_version,
         "rejected": dict(rejected),
         "files": sorted(files, key=lambda file: file["path"]),
     }

@@ -23,11 +23,15 @@ class BuildFailed(RuntimeError):
 
 @dataclass
 class BuildOutcome:
-    """What became of each node: seconds by unique id, failures of tests and models by name."""
+    """What became of each node: seconds by unique id, failures of tests and models by name.
+
+    A test that warns is neither passed nor a failure: the night goes on, and says so.
+    """
 
     seconds: dict[str, float] = field(default_factory=dict)
     passed_tests: dict[str, bool] = field(default_factory=dict)
     failures: list[tuple[str, str, str]] = field(default_factory=list)
+    warnings: list[tuple[str, str]] = field(default_factory=list)
     error: str | None = None
 
     def raise_for_failures(self) -> None:
@@ -72,7 +76,9 @@ def _outcome(settings: Settings, command: list[str]) -> BuildOutcome:
         kind = str(node.node.resource_type)
         outcome.seconds[unique_id] = node.execution_time
         if kind == "test" and status != "skipped":
-            outcome.passed_tests[unique_id] = status in ("pass", "warn")
+            outcome.passed_tests[unique_id] = status == "pass"
+        if status == "warn":
+            outcome.warnings.append((unique_id, f"The test {node.node.name} warns: {node.message}"))
         if status in ("error", "fail", "runtime error"):
             outcome.failures.append((kind, node.node.name, _one_line(node.message or status)))
     if not result.success and not outcome.failures and not outcome.error:

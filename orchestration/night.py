@@ -16,7 +16,17 @@ import pyarrow.parquet as pq
 from orchestration.landing.contract import read_contract
 from orchestration.landing.files import Ignored, scan
 from orchestration.landing.history import committed_loads, load_folder, read_history
-from orchestration.project import CONTRACT, DBT_TARGET, SEEDS, Settings, code_version, facts_version
+from orchestration.prices import price_tables
+from orchestration.project import (
+    CONTRACT,
+    DBT_TARGET,
+    PRICES,
+    SEEDS,
+    Settings,
+    code_version,
+    facts_version,
+    price_version,
+)
 from orchestration.timeframes import local_date, read_timeframes, window_of
 
 log = logging.getLogger("warehouse")
@@ -35,6 +45,7 @@ class Night:
     timezone: str
     week_start: str
     code_version: str
+    price_version: str
     facts_version: str
     is_full_check: bool
     new_loads: tuple[int, ...]
@@ -55,8 +66,11 @@ def prepare(
     """Decide what a night applies, make its build file ready, and write <home>/run for dbt.
 
     Facts that are missing, unreadable or of another facts_version are built anew from all loads.
+    Raises PriceError for a price seed that cannot be used, before anything is changed.
     """
-    facts = facts_version()
+    prices, model_matches = price_tables(PRICES)
+    priced_by = price_version(settings.cache_write_ttl)
+    facts = facts_version(priced_by)
     loads = [load for load in committed_loads(settings.raw) if load > 0]
     applied = None if full_refresh else _applied(settings.build_file, facts)
     if applied is None:
@@ -69,16 +83,19 @@ def prepare(
         timezone=settings.timezone.key,
         week_start=settings.week_start,
         code_version=code_version(),
+        price_version=priced_by,
         facts_version=facts,
         is_full_check=is_full_check,
         new_loads=tuple(load for load in loads if load not in published),
     )
     settings.run.mkdir(parents=True, exist_ok=True)
     for name, table in (
-        ("night", _night_table(night)),
+        ("night", _night_table(night, settings)),
         ("windows", _windows_table(settings, as_of)),
         ("loads", _loads_table(settings.raw, loads, applied)),
         ("ignored_files", _ignored_table(ignored)),
+        ("prices", prices),
+        ("model_matches", model_matches),
     ):
         pq.write_table(table, settings.run / f"{name}.parquet")
     written = settings.run / ".night.json"
@@ -103,8 +120,9 @@ def has_news(settings: Settings, as_of: datetime) -> bool:
         settings.timezone.key,
         settings.week_start,
         code_version(),
+        price_version(settings.cache_write_ttl),
     )
-    if published is None or published[1:5] != wanted:
+    if published is None or published[1:6] != wanted:
         return True
     manifest = settings.exports / "latest" / "manifest.json"
     dated = settings.exports / local_date(as_of, settings.timezone).isoformat() / "manifest.json"
@@ -113,7 +131,7 @@ def has_news(settings: Settings, as_of: datetime) -> bool:
     loads = {load for load in committed_loads(settings.raw) if load > 0}
     if loads - applied_and_published(settings.published_file):
         return True
-    return _lands_anything(settings, published[5])
+    return _lands_anything(settings, published[6])
 
 
 def _lands_anything(settings: Settings, known_ignored: set[tuple[str, str]]) -> bool:
@@ -146,7 +164,8 @@ def _ask(published_file: Path, query: str) -> list[tuple] | None:
 def _published_night(published_file: Path) -> tuple | None:
     nights = _ask(
         published_file,
-        "select night_id, as_of, timezone, week_start, code_version from quality.night",
+        "select night_id, as_of, timezone, week_start, code_version, price_version "
+        "from quality.night",
     )
     ignored = _ask(published_file, "select path, reason from quality.ignored_files")
     return (*nights[0], set(ignored or ())) if nights else None
@@ -220,7 +239,7 @@ def _next_night_id(settings: Settings) -> str:
     return f"{max(numbers) + 1:06d}"
 
 
-def _night_table(night: Night) -> pa.Table:
+def _night_table(night: Night, settings: Settings) -> pa.Table:
     return pa.table(
         {
             "night_id": [night.night_id],
@@ -228,6 +247,8 @@ def _night_table(night: Night) -> pa.Table:
             "timezone": [night.timezone],
             "week_start": [night.week_start],
             "code_version": [night.code_version],
+            "price_version": [night.price_version],
+            "cache_write_ttl": [settings.cache_write_ttl],
             "facts_version": [night.facts_version],
             "is_full_check": [night.is_full_check],
         }

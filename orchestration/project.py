@@ -1,5 +1,6 @@
 """Where things are and how a night is set: the only module that reads the environment."""
 
+import csv
 import hashlib
 import os
 import re
@@ -15,10 +16,12 @@ DBT_PROJECT = ROOT / "dbt_project"
 DBT_TARGET = DBT_PROJECT / "target"
 SEEDS = ROOT / "seeds"
 SAMPLE = SEEDS / "sample"
+PRICES = SEEDS / "prices"
 CONTRACT = DBT_PROJECT / "models" / "staging" / "platform" / "_raw__sources.yml"
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 TRUE_WORDS = {"1", "true", "yes", "on"}
+CACHE_WRITE_TTLS = ("5m", "1h")
 
 
 class SettingsError(ValueError):
@@ -36,6 +39,7 @@ class Settings:
     week_start: str
     keeps_content: bool
     memory_limit: str
+    cache_write_ttl: str
 
     @classmethod
     def read(
@@ -47,7 +51,7 @@ class Settings:
     ) -> Self:
         """Settings from the arguments, else the WAREHOUSE_* variables, else the defaults.
 
-        Raises SettingsError for a timezone or week start that does not exist.
+        Raises SettingsError for a value that cannot be used.
         """
         given = os.environ if environment is None else environment
 
@@ -74,6 +78,12 @@ class Settings:
                 f"WAREHOUSE_MEMORY_LIMIT is {memory_limit!r}, which is no size: "
                 "set one such as 2GB or 500MB."
             )
+        cache_write_ttl = (given.get("WAREHOUSE_CACHE_WRITE_TTL") or "5m").lower()
+        if cache_write_ttl not in CACHE_WRITE_TTLS:
+            raise SettingsError(
+                f"WAREHOUSE_CACHE_WRITE_TTL is {cache_write_ttl!r}, which no price is listed for: "
+                f"set one of {', '.join(CACHE_WRITE_TTLS)}."
+            )
         return cls(
             landing=folder(landing, "WAREHOUSE_LANDING", SAMPLE / "landing"),
             home=folder(home, "WAREHOUSE_HOME", ROOT / ".warehouse"),
@@ -82,6 +92,7 @@ class Settings:
             week_start=week_start,
             keeps_content=given.get("WAREHOUSE_KEEP_CONTENT", "").lower() in TRUE_WORDS,
             memory_limit=memory_limit,
+            cache_write_ttl=cache_write_ttl,
         )
 
     @property
@@ -140,13 +151,25 @@ def code_version() -> str:
     return f"{version('agent-warehouse')}+{digest}"
 
 
-def facts_version() -> str:
+def price_version(cache_write_ttl: str) -> str:
+    """The list's release, a digest of the price seeds, and where cache writes go that say nothing.
+
+    Such as `0.2.3+65af02b1c9d4-5m`: requests are priced again when it changes.
+    """
+    with (PRICES / "releases.csv").open(encoding="utf-8", newline="") as file:
+        release = max(csv.DictReader(file), key=lambda row: row["released_on"])["release"]
+    return f"{release}+{_digest(list(PRICES.glob('*.csv')))}-{cache_write_ttl}"
+
+
+def facts_version(price_version: str) -> str:
     """A digest of what decides the tables that grow: those of another version are rebuilt."""
     models = DBT_PROJECT / "models"
     folders = (models / "staging", models / "intermediate", models / "quality")
     sql = [path for path in _sources_of(*folders) if path.suffix == ".sql"]
     macros = [path for path in _sources_of(DBT_PROJECT / "macros") if "reports" not in path.parts]
-    return _digest([DBT_PROJECT / "dbt_project.yml", CONTRACT, *sql, *macros])
+    readers = [ROOT / "orchestration" / "prices.py"]
+    digest = _digest([DBT_PROJECT / "dbt_project.yml", CONTRACT, *sql, *macros, *readers])
+    return f"{digest}-{price_version}"
 
 
 def dbt_project_version() -> str:

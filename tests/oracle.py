@@ -1,7 +1,7 @@
 """A slow, plain reference for five reports, computed straight from the raw landing files.
 
 Tests compare the cells of the warehouse's CSV files with the cells given here, text for text.
-Nothing is shared with the warehouse: files are read line by line, every rule is one short function,
+Nothing is shared with the warehouse: genai-prices itself computes list prices, files are read line by line, every rule is one short function,
 windows are found with zoneinfo, and all arithmetic is on integers, Decimal or Fraction (but for
 p95, which is defined over floats).
 
@@ -31,6 +31,8 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
+from genai_prices import Usage
+from genai_prices.data_snapshot import get_snapshot
 
 Row = dict[str, Any]
 Cells = dict[str, str]
@@ -636,6 +638,10 @@ def telemetry_request(log: LogRecord, owners: dict[str, set[str]]) -> Row:
 
     failed = log.event == "api_error"
     duration = microseconds(read_field("ms", log.attributes.get("duration_ms")))
+    model = read_field("id", log.attributes.get("model"))
+    names = ("input_tokens", "cache_read_tokens", "cache_creation_tokens", "output_tokens")
+    sent = [0 if failed else read_field("whole", log.attributes.get(name)) for name in names]
+    speed = log.attributes.get("speed")
     return {
         "client": "claude_code",
         "request_id": read_field("id", log.attributes.get("request_id")),
@@ -643,7 +649,7 @@ def telemetry_request(log: LogRecord, owners: dict[str, set[str]]) -> Row:
         "user_id": telemetry_user(log.attributes, owners),
         "sent_email": read_field("id", log.attributes.get("user.email")),
         "agent_id": None,
-        "model": read_field("id", log.attributes.get("model")),
+        "model": model,
         "at": log.at,
         "start": log.at - duration,
         "end": log.at,
@@ -652,6 +658,13 @@ def telemetry_request(log: LogRecord, owners: dict[str, set[str]]) -> Row:
         "cache_read": 0 if failed else tokens("cache_read_tokens"),
         "cache_write": 0 if failed else tokens("cache_creation_tokens"),
         "output": 0 if failed else tokens("output_tokens"),
+        "estimated_cost_usd": list_price(
+            "anthropic",
+            model,
+            log.at,
+            [*sent[:3], 0, sent[3]],
+            {"speed": speed} if isinstance(speed, str) else {},
+        ),
         "reported_cost_usd": (
             Decimal(0) if failed else read_field("money", log.attributes.get("cost_usd"))
         ),
@@ -729,6 +742,64 @@ def total(values: Iterable[int | None]) -> int:
     return sum(value for value in values if value is not None)
 
 
+BUCKETS = (
+    "input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens",
+    "output_tokens",
+)  # fmt: skip
+
+
+def said_context(row: Row) -> dict[str, str]:
+    """What a platform request says beyond the contract of how it was served."""
+    record = json.loads(row["canonical"])
+    said = {
+        name: record[name]
+        for name in ("processing", "service_tier", "speed")
+        if isinstance(record.get(name), str)
+    }
+    if said.get("service_tier") == "batch":
+        said["processing"] = "batch"
+    return said
+
+
+def list_price(
+    provider: str | None,
+    model: str | None,
+    at: int,
+    tokens: list[int | None],
+    context: dict[str, str],
+) -> Decimal | None:
+    """USD by genai-prices itself at an instant, 12 decimals; None without a price or tokens.
+
+    tokens: uncached input, cache read, cache write for 5 minutes and for an hour, output.
+    """
+    uncached, read, write_5m, write_1h, output = (count or 0 for count in tokens)
+    if all(count is None for count in tokens) or not model:
+        return None
+    instant = EPOCH + timedelta(microseconds=at)
+    try:
+        seller, found = get_snapshot().find_provider_model(model, None, provider, None)
+    except LookupError:
+        return None
+    keys = {key for key, price in vars(found.get_prices(instant)).items() if price is not None}
+    if keys and not keys & {"input_mtok", "output_mtok"}:
+        return None
+    if not any(tokens):
+        return Decimal(0)
+    usage = Usage(
+        input_tokens=uncached + read + write_5m + write_1h,
+        cache_read_tokens=read,
+        cache_write_tokens=write_5m + write_1h,
+        cache_write_1h_tokens=write_1h,
+        output_tokens=output,
+    )
+    with localcontext() as exact:
+        exact.prec = 60
+        price = found.calc_price(
+            usage, seller, genai_request_timestamp=instant, price_context=context or None
+        )
+        return price.total_price.quantize(Decimal(1).scaleb(-12), ROUND_HALF_UP)
+
+
 def platform_request(row: Row) -> Row:
     """One llm_requests row in the form that telemetry requests have too."""
     at = row["requested_at"]
@@ -749,6 +820,9 @@ def platform_request(row: Row) -> Row:
         "cache_read": row["cache_read_tokens"] or 0,
         "cache_write": total((row["cache_write_5m_tokens"], row["cache_write_1h_tokens"])),
         "output": row["output_tokens"] or 0,
+        "estimated_cost_usd": list_price(
+            row["provider"], row["model"], at, [row[name] for name in BUCKETS], said_context(row)
+        ),
         "reported_cost_usd": row["reported_cost_usd"],
     }
 
@@ -1121,7 +1195,7 @@ def commonest(values: Iterable[str | None]) -> str | None:
 class Session:
     """One row of session_metrics before it is written: its requests and figures.
 
-    `figures` holds tokens, duration (microseconds) and requests, by name.
+    `figures` holds cost (USD, None where unknown), tokens, duration (microseconds) and requests.
     """
 
     client: str
@@ -1129,7 +1203,13 @@ class Session:
     requests: list[Row]
     started_at: int
     ended_at: int
-    figures: dict[str, int]
+    figures: dict[str, int | Fraction | None]
+
+
+def known_sum(requests: list[Row], name: str) -> Fraction | None:
+    """The sum of the amounts that are known; None where none is."""
+    known = [request[name] for request in requests if request[name] is not None]
+    return amount(known) if known else None
 
 
 def sessions_in(facts: Facts, window: Window) -> list[Session]:
@@ -1147,6 +1227,7 @@ def sessions_in(facts: Facts, window: Window) -> list[Session]:
         started_at = min(record["start"] for record in records)
         ended_at = max(record["end"] for record in records)
         figures = {
+            "cost": known_sum(requests, "estimated_cost_usd"),
             "tokens": total(all_tokens(request) for request in requests),
             "duration": ended_at - started_at,
             "requests": len(requests),
@@ -1168,8 +1249,10 @@ def typical_figures(sessions: list[Session]) -> dict[str, Typical]:
     """Figure name -> what is typical; without figures that have under 2 sessions or median 0."""
     named_sessions = [session for session in sessions if session.session_id != UNATTRIBUTED]
     typical: dict[str, Typical] = {}
-    for name in ("tokens", "duration", "requests"):
-        figures = [session.figures[name] for session in named_sessions]
+    for name in ("cost", "tokens", "duration", "requests"):
+        figures = [
+            session.figures[name] for session in named_sessions if session.figures[name] is not None
+        ]
         if len(figures) >= 2:
             median = percentile_cont(figures, Fraction(1, 2))
             if median > 0:
@@ -1179,7 +1262,8 @@ def typical_figures(sessions: list[Session]) -> dict[str, Typical]:
 
 def comparison_cells(session: Session, typical: dict[str, Typical], name: str) -> tuple[str, str]:
     """Ratio to the median, and whether at or above P95; empty where nothing is typical."""
-    if name not in typical or session.session_id == UNATTRIBUTED:
+    is_known = session.figures[name] is not None
+    if name not in typical or session.session_id == UNATTRIBUTED or not is_known:
         return "", ""
     ratio = Fraction(session.figures[name]) / typical[name].median
     return fixed(ratio, 6), flag_cell(session.figures[name] >= typical[name].p95)
@@ -1208,15 +1292,11 @@ def session_metrics(facts: Facts, window: Window) -> list[Cells]:
 
 
 def session_cells(session: Session, typical: dict[str, Typical], users: dict[str, Row]) -> Cells:
-    """The cells of one session; no list prices are known, so that the estimates are empty."""
+    """The cells of one session."""
     requests = session.requests
     user_id = commonest(request["user_id"] for request in requests)
     models = {request["model"] for request in requests} - {None}
-    costs = [
-        request["reported_cost_usd"]
-        for request in requests
-        if request["reported_cost_usd"] is not None
-    ]
+    cost_ratio, is_top_cost = comparison_cells(session, typical, "cost")
     tokens_ratio, is_top_tokens = comparison_cells(session, typical, "tokens")
     duration_ratio, is_top_duration = comparison_cells(session, typical, "duration")
     requests_ratio, is_top_requests = comparison_cells(session, typical, "requests")
@@ -1238,13 +1318,13 @@ def session_cells(session: Session, typical: dict[str, Typical], users: dict[str
         "output_tokens": str(total(request["output"] for request in requests)),
         "total_tokens": str(session.figures["tokens"]),
         "duration_ms": fixed(Fraction(session.figures["duration"], 1000), 3),
-        "estimated_cost_usd": "",
-        "reported_cost_usd": fixed(amount(costs) if costs else None, 12),
-        "cost_ratio_to_median": "",
+        "estimated_cost_usd": fixed(session.figures["cost"], 12),
+        "reported_cost_usd": fixed(known_sum(requests, "reported_cost_usd"), 12),
+        "cost_ratio_to_median": cost_ratio,
         "tokens_ratio_to_median": tokens_ratio,
         "duration_ratio_to_median": duration_ratio,
         "requests_ratio_to_median": requests_ratio,
-        "is_top_5_percent_cost": "",
+        "is_top_5_percent_cost": is_top_cost,
         "is_top_5_percent_tokens": is_top_tokens,
         "is_top_5_percent_duration": is_top_duration,
         "is_top_5_percent_requests": is_top_requests,

@@ -9,20 +9,28 @@
     and a key that shares it by chance is only compared with itself.
 
     arrived: the staging model. entity: the source's table, whose contract names key and columns.
+    prices: where the rows are requests to be priced (prices.sql), the relation of the prices of
+    what arrived, with `at` and `context`. What the table knows keeps the cost it was stored with.
 -#}
-{% macro versions(arrived, entity) %}
+{% macro versions(arrived, entity, prices=none) %}
 {%- set contract = contract_of(entity) -%}
 {%- set key = contract.key | join(', ') -%}
 {%- set columns = contract.columns | list + (['event_date'] if contract.role == 'event' else []) -%}
 {%- set key_hash = hashed_key(contract.key) -%}
 {%- set order = 'revision' if contract.role == 'event' else 'updated_at' -%}
+{%- set carried = columns + (['stored_cost_usd'] if prices and is_incremental() else []) -%}
 {#- A relation and not a CTE in a build from all loads: its rows are read thrice, and not kept. -#}
 {%- set candidates = 'candidates' if is_incremental() else arrived -%}
 with
 {% if is_incremental() -%}
 known as (
 
-    select {{ columns | join(', ') }} from {{ this }}
+    select
+        {{ columns | join(', ') }}
+        {%- if prices %},
+        estimated_cost_usd as stored_cost_usd
+        {%- endif %}
+    from {{ this }}
     semi join {{ arrived }} as arrived using ({{ key }})
     where load_id not in (select load_id from {{ source('run', 'loads') }} where is_to_apply)
 
@@ -30,7 +38,12 @@ known as (
 
 candidates as (
 
-    select {{ columns | join(', ') }} from {{ arrived }}
+    select
+        {{ columns | join(', ') }}
+        {%- if prices %},
+        cast(null as decimal(38, 12)) as stored_cost_usd
+        {%- endif %}
+    from {{ arrived }}
 
     union all
 
@@ -67,7 +80,7 @@ deduplicated as (
 ranked as (
 
     select
-        {{ columns | join(', ') }},
+        {{ carried | join(', ') }},
         1 as version_rank
     from {{ candidates }}
     anti join contested_keys on {{ key_hash }} = contested_keys.key_hash
@@ -75,7 +88,7 @@ ranked as (
     union all
 
     select
-        {{ columns | join(', ') }},
+        {{ carried | join(', ') }},
         row_number() over (
             partition by {{ key }} order by {{ order }} desc, canonical desc
         ) as version_rank
@@ -85,9 +98,20 @@ ranked as (
 
 select
     {{ columns | join(', ') }},
+    {%- if prices and is_incremental() %}
+    coalesce(
+        stored_cost_usd,
+        {{ estimated_cost() }}
+    ) as estimated_cost_usd,
+    {%- elif prices %}
+    {{ estimated_cost() }} as estimated_cost_usd,
+    {%- endif %}
     cast(version_rank as bigint) as version_rank,
     version_rank = 1 as is_current
 from ranked
+{%- if prices %}
+{{ join_prices(prices.at, prices.context, prices.relation) }}
+{%- endif %}
 {% endmacro %}
 
 

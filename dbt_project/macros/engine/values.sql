@@ -67,3 +67,13 @@
 {% macro duckdb__distinct_elements(array) %}
     {{- return('array_sort(array_distinct(' ~ array ~ '))') -}}
 {% endmacro %}
+
+
+{#- A member of a JSON object as text; null where it is missing or null. -#}
+{% macro json_member(expression, name) %}
+    {{- return(adapter.dispatch('json_member', 'warehouse')(expression, name)) -}}
+{% endmacro %}
+
+{% macro duckdb__json_member(expression, name) %}
+    {{- return('json_extract_string(' ~ expression ~ ", '$." ~ name ~ "')") -}}
+{% endmacro %}

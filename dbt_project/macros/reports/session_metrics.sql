@@ -27,6 +27,7 @@ with identified_requests as (
         requests.cache_write_5m_tokens,
         requests.cache_write_1h_tokens,
         requests.output_tokens,
+        requests.estimated_cost_usd,
         requests.reported_cost_usd,
         requests.counted_at,
         requests.started_at,
@@ -61,8 +62,8 @@ requests_in_windows as (
         'identified_requests', 'counted_at',
         ['client', 'coalesce(session_id, ' ~ unattributed() ~ ') as session_id', 'agent_id',
          'user_id', 'email', 'model', 'is_failed', 'input_tokens', 'cache_read_tokens',
-         'cache_write_5m_tokens', 'cache_write_1h_tokens', 'output_tokens', 'reported_cost_usd',
-         'started_at', 'ended_at'],
+         'cache_write_5m_tokens', 'cache_write_1h_tokens', 'output_tokens', 'estimated_cost_usd',
+         'reported_cost_usd', 'started_at', 'ended_at'],
         windows, 'analytics', timeframes
     ) }}
 
@@ -162,6 +163,7 @@ requests_per_session as (
             as bigint
         ) as cache_write_tokens,
         cast(coalesce(sum(output_tokens), 0) as bigint) as output_tokens,
+        cast(sum(estimated_cost_usd) as decimal(38, 12)) as estimated_cost_usd,
         cast(sum(reported_cost_usd) as decimal(38, 12)) as reported_cost_usd
 
     from requests_in_windows
@@ -244,7 +246,7 @@ per_session as (
         {{ milliseconds(
             microseconds_of('span.ended_at') ~ ' - ' ~ microseconds_of('span.started_at')
         ) }} as duration_ms,
-        cast(null as decimal(38, 12)) as estimated_cost_usd,
+        requests.estimated_cost_usd,
         requests.reported_cost_usd
     from requests_per_session as requests
     inner join span_per_session as span

@@ -33,5 +33,6 @@ select
     night.timezone,
     night.week_start,
     night.code_version,
+    night.price_version,
     (select max(happened_at) from newest) as data_through
 from night

@@ -1,4 +1,11 @@
-with records as (
+{%- set context = price_context(speed="coalesce(speed, '')") -%}
+with night as (
+
+    select * from {{ source('run', 'night') }}
+
+),
+
+records as (
 
     select * from {{ ref('stg_otlp_records') }}
     where
@@ -30,7 +37,6 @@ typed as (
         {% for bucket, attribute in [
             ('input_tokens', 'input_tokens'),
             ('cache_read_tokens', 'cache_read_tokens'),
-            ('cache_write_5m_tokens', 'cache_creation_tokens'),
             ('output_tokens', 'output_tokens'),
         ] -%}
         case
@@ -38,15 +44,37 @@ typed as (
             else cast(attributes['{{ attribute }}'] as bigint)
         end as {{ bucket }},
         {% endfor -%}
-        cast(0 as bigint) as cache_write_1h_tokens,
+        {#- The client does not say for how long: a setting does. #}
+        {% for ttl in ('5m', '1h') -%}
+        case
+            when record_name = 'api_error' then 0
+            when night.cache_write_ttl <> '{{ ttl }}'
+                then case when attributes['cache_creation_tokens'] is not null then 0 end
+            else cast(attributes['cache_creation_tokens'] as bigint)
+        end as cache_write_{{ ttl }}_tokens,
+        {% endfor -%}
         case
             when record_name = 'api_error' then 0
             else cast(attributes['cost_usd'] as decimal(38, 12))
         end as reported_cost_usd,
+        attributes['speed'] as speed,
         recorded_at,
         event_date
     from records
+    cross join night
+
+),
+
+{{ price_ctes('typed', context) }},
+
+priced as (
+
+    select
+        typed.*,
+        {{ estimated_cost() }} as estimated_cost_usd
+    from typed
+    {{ join_prices('recorded_at', context) }}
 
 )
 
-select * from typed
+select * from priced

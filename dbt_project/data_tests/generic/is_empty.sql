@@ -1,0 +1,4 @@
+{#- No row is there. -#}
+{% test is_empty(model) %}
+    select * from {{ model }}
+{% endtest %}
