@@ -2,9 +2,10 @@
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from graphlib import TopologicalSorter
 from typing import Any
 
 import dagster as dg
@@ -167,24 +168,29 @@ def dbt_build(
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """Build every model and run every test; one failed test publishes nothing."""
     settings = warehouse.settings
-    outcome = models.build(settings)
+    night = read_night(settings)
+    leaves_facts = not (night.has_new_facts or night.is_full_check)
+    outcome = models.build(settings, leaves_facts)
     rows = _row_counts(settings)
     failed = {name for _, name, _ in outcome.failures}
     warned = {unique_id for unique_id, _ in outcome.warnings}
-    specs = {spec.metadata[UNIQUE_ID]: spec for spec in context.assets_def.specs}
-    checks = {check.metadata[UNIQUE_ID]: check for check in context.assets_def.check_specs}
-    # dbt reports its nodes as they finish, which is an order that Dagster accepts.
-    for unique_id, seconds in outcome.seconds.items():
-        if unique_id in specs and unique_id.rpartition(".")[2] not in failed:
-            key = specs[unique_id].key
-            metadata: dict[str, Any] = {"seconds": seconds}
-            if tuple(key.path) in rows:
-                metadata["dagster/row_count"] = rows[tuple(key.path)]
-            yield dg.MaterializeResult(asset_key=key, metadata=metadata)
-        elif unique_id in checks and unique_id in outcome.passed_tests:
+    for spec in _in_order(context.assets_def.specs):
+        unique_id = spec.metadata[UNIQUE_ID]
+        is_unchanged = leaves_facts and unique_id not in outcome.seconds
+        is_built = unique_id in outcome.seconds and unique_id.rpartition(".")[2] not in failed
+        if is_built or (is_unchanged and not outcome.failures and not outcome.error):
+            metadata: dict[str, Any] = {"seconds": outcome.seconds.get(unique_id, 0.0)}
+            if is_unchanged:
+                metadata["unchanged"] = "no load brought anything new"
+            if tuple(spec.key.path) in rows:
+                metadata["dagster/row_count"] = rows[tuple(spec.key.path)]
+            yield dg.MaterializeResult(asset_key=spec.key, metadata=metadata)
+    for check in context.assets_def.check_specs:
+        unique_id = check.metadata[UNIQUE_ID]
+        if unique_id in outcome.passed_tests:
             yield dg.AssetCheckResult(
-                asset_key=checks[unique_id].asset_key,
-                check_name=checks[unique_id].name,
+                asset_key=check.asset_key,
+                check_name=check.name,
                 passed=outcome.passed_tests[unique_id],
                 severity=WARN if unique_id in warned else ERROR,
             )
@@ -197,6 +203,15 @@ def dbt_build(
         sum(outcome.passed_tests.values()),
         len(outcome.warnings),
     )
+
+
+def _in_order(specs: Iterable[dg.AssetSpec]) -> list[dg.AssetSpec]:
+    """Assets after those that they depend on, the order that Dagster accepts."""
+    by_key = {spec.key: spec for spec in specs}
+    order = TopologicalSorter(
+        {key: {dep.asset_key for dep in spec.deps} & by_key.keys() for key, spec in by_key.items()}
+    )
+    return [by_key[key] for key in order.static_order()]
 
 
 def _row_counts(settings: Settings) -> dict[tuple[str, ...], int]:

@@ -38,7 +38,10 @@ STORAGE_VERSION = "v1.2.0"
 
 @dataclass(frozen=True)
 class Night:
-    """One night: its identity, its instant, and the loads that nothing published has seen yet."""
+    """One night: its identity, its instant, and the loads that nothing published has seen yet.
+
+    has_new_facts: whether there are loads to apply, or the facts are built for the first time.
+    """
 
     night_id: str
     as_of: datetime
@@ -48,6 +51,7 @@ class Night:
     price_version: str
     facts_version: str
     is_full_check: bool
+    has_new_facts: bool
     new_loads: tuple[int, ...]
 
     @property
@@ -73,6 +77,7 @@ def prepare(
     facts = facts_version(priced_by)
     loads = [load for load in committed_loads(settings.raw) if load > 0]
     applied = None if full_refresh else _applied(settings.build_file, facts)
+    has_new_facts = applied is None or bool(set(loads) - applied)
     if applied is None:
         _start_build_file(settings.build_file)
         applied = set()
@@ -86,6 +91,7 @@ def prepare(
         price_version=priced_by,
         facts_version=facts,
         is_full_check=is_full_check,
+        has_new_facts=has_new_facts,
         new_loads=tuple(load for load in loads if load not in published),
     )
     settings.run.mkdir(parents=True, exist_ok=True)
@@ -227,8 +233,10 @@ def _start_build_file(build_file: Path) -> None:
 def _next_night_id(settings: Settings) -> str:
     numbers = [0]
     try:
-        numbers.append(int(read_night(settings).night_id))
-    except (FileNotFoundError, ValueError):
+        # Of the night before only the number: another release may have noted other things.
+        noted = json.loads((settings.run / "night.json").read_text(encoding="utf-8"))
+        numbers.append(int(noted["night_id"]))
+    except (FileNotFoundError, ValueError, KeyError):
         log.info("no earlier night is noted in %s", settings.run)
     published = _published_night(settings.published_file)
     if published:
