@@ -146,7 +146,8 @@ def facts_version() -> str:
     folders = (models / "staging", models / "intermediate", models / "quality")
     sql = [path for path in _sources_of(*folders) if path.suffix == ".sql"]
     macros = [path for path in _sources_of(DBT_PROJECT / "macros") if "reports" not in path.parts]
-    return _digest([DBT_PROJECT / "dbt_project.yml", CONTRACT, *sql, *macros])
+    seeds = SEEDS.glob("telemetry_*.csv")
+    return _digest([DBT_PROJECT / "dbt_project.yml", CONTRACT, *sql, *macros, *seeds])
 
 
 def dbt_project_version() -> str:

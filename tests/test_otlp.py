@@ -110,7 +110,8 @@ def test_a_log_record_becomes_a_row(zone: Zone) -> None:
         "load_id": 1, "file_id": zone.rows("landed_files")[0]["file_id"], "line": 2,
         "signal": "log", "service_name": "claude-code", "scope_name": "events",
         "record_name": "api_request", "recorded_at": STAMPED_AT, "started_at": None,
-        "trace_id": "0af7", "span_id": "b7ad", "parent_span_id": None,
+        "trace_id": "0af7", "span_id": "b7ad", "parent_span_id": None, "span_kind": None,
+        "span_status": None, "series_id": None, "temporality": None, "value": None,
         "attributes": {
             "event.name": "api_request", "session.id": "s", "cost_usd": "0.023100000000",
             "input_tokens": "12", "success": "true",

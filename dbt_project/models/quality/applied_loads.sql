@@ -5,6 +5,7 @@
 {%- set after = [
     'usage_by_agent', 'usage_by_user', 'session_metrics', 'billing_conversation_lines',
     'billing_conversations', 'row_ledger', 'superseded_rows', 'ignored_files', 'night',
+    'telemetry_rules', 'reconciliation', 'source_freshness',
 ] %}
 {%- for model in after %}
 -- depends_on: {{ ref(model) }}
