@@ -12,7 +12,7 @@ import duckdb
 import pandas as pd
 from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 
-from orchestration import exports, models, publish
+from orchestration import exports, models, publish, telemetry
 from orchestration.landing.contract import read_contract
 from orchestration.landing.load import land
 from orchestration.lock import held
@@ -25,7 +25,7 @@ log = logging.getLogger("warehouse")
 
 POOL = "warehouse"
 PREVIEW_ROWS = 10
-RUN_TABLES = ("night", "windows", "loads", "ignored_files")
+RUN_TABLES = ("night", "windows", "loads", "ignored_files", *telemetry.TABLES)
 UNIQUE_ID = "dagster_dbt/unique_id"
 
 models.prepare_manifest()

@@ -562,6 +562,59 @@ def test_order_copies_and_nights_change_nothing(
     assert unbalanced == 0
 
 
+def test_what_comes_late_decides_its_unit_anew(tmp_path: Path) -> None:
+    warehouse = Warehouse.below(tmp_path, tmp_path / "landing")
+    outer, _, inner, *_ = nested_trace()
+    land(
+        warehouse,
+        "early.jsonl",
+        [
+            claude_metric(60, {"input": 100, "cost": 0.5}, "taken over"),
+            claude_metric(60, {"input": 10}, "series", True),
+            claude_metric(180, {"input": 40}, "series", True),
+            outer,
+            claude_log("tool_decision", 1, "taken over", tool_use_id="u", decision="reject",
+                       source="hook", tool_name="Bash"),
+        ],
+    )  # fmt: skip
+    night(warehouse)
+    figures_of = (
+        "select session_id, has_timeline, request_count, uncached_input_tokens "
+        "from marts.session_metrics where timeframe = 'last_24_hours' order by session_id"
+    )
+    assert warehouse.query(figures_of) == [
+        ("nested", True, 1, 100), ("series", False, None, 40), ("taken over", False, None, 100),
+    ]  # fmt: skip
+
+    land(
+        warehouse,
+        "late.jsonl",
+        [
+            # Logs take over the whole session, and a result tells what became of a call.
+            claude_request(30, 2, "taken over"),
+            claude_log("tool_result", 2, "taken over", tool_use_id="u", success="true",
+                       tool_name="Bash"),
+            # A point between two others, after which the value had fallen.
+            claude_metric(120, {"input": 45}, "series", True),
+            # The spans between, and the finest.
+            span("http", 2, 1, trace="b1"), inner,
+        ],
+    )  # fmt: skip
+    night(warehouse)
+    assert warehouse.query(figures_of) == [
+        ("nested", True, 1, 100), ("series", False, None, 10 + 35 + 40),
+        ("taken over", True, 1, 200),
+    ]  # fmt: skip
+    assert warehouse.query(
+        "select tool_name, outcome from intermediate.int_tool_calls_combined"
+    ) == [("Bash", "executed")]
+    assert warehouse.query(
+        "select record_id = (select record_id from intermediate.int_otlp_records_deduplicated "
+        "where record_name = 'anthropic.chat') from intermediate.int_telemetry_requests_decided "
+        "where is_counted and signal = 'span'"
+    ) == [(True,)]
+
+
 def test_planted_content_is_in_no_byte(landed: Warehouse) -> None:
     for folder in (landed.home, landed.exports):
         for path in folder.rglob("*"):

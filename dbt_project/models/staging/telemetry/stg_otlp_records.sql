@@ -1,15 +1,35 @@
+-- depends_on: {{ source('run', 'telemetry_clients') }}
+-- depends_on: {{ source('run', 'telemetry_records') }}
 with source as (
 
     select * from {{ source('raw', 'otlp') }}
 
 ),
 
+-- Told once per sender and name: engines would work it out again wherever it is used.
+senders as (
+
+    select
+        service_name,
+        scope_name,
+        record_name,
+        {{ telemetry_client() }} as client
+    from source
+    group by service_name, scope_name, record_name
+
+),
+
 of_clients as (
 
     select
-        *,
-        {{ telemetry_client() }} as client
+        source.*,
+        senders.client
     from source
+    inner join senders
+        on
+            coalesce(source.service_name, '') = coalesce(senders.service_name, '')
+            and coalesce(source.scope_name, '') = coalesce(senders.scope_name, '')
+            and coalesce(source.record_name, '') = coalesce(senders.record_name, '')
 
 ),
 

@@ -1,8 +1,12 @@
 {%- set everywhere = ['attributes', 'resource'] -%}
+-- depends_on: {{ source('run', 'telemetry_attributes') }}
 with records as (
 
     select * from {{ ref('stg_otlp_records') }}
-    where role not in ('informational', 'left_out')
+    where
+        role not in ('informational', 'left_out')
+        -- It may stand between two that are not.
+        or (role = 'left_out' and signal = 'span')
 
 ),
 
@@ -130,7 +134,10 @@ typed as (
         speed,
         error_type,
         role = 'failed_request' or has_error or coalesce(span_status = 'error', false)
-        or (signal = 'span' and error_type is not null) as is_failed,
+        or (
+            signal = 'span'
+            and (error_type is not null or coalesce(lower(is_success) = 'false', false))
+        ) as is_failed,
         attempt,
         stamp,
         sequence,
@@ -140,7 +147,7 @@ typed as (
         is_mcp_call,
         decision,
         decision_source,
-        lower(is_success) = 'false' as is_unsuccessful,
+        coalesce(lower(is_success) = 'false', false) as is_unsuccessful,
         series_id,
         temporality,
         token_type,
