@@ -13,7 +13,7 @@ import duckdb
 import pandas as pd
 from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 
-from orchestration import exports, models, publish
+from orchestration import exports, models, publish, telemetry
 from orchestration.landing.contract import read_contract
 from orchestration.landing.load import land
 from orchestration.lock import held
@@ -26,7 +26,9 @@ log = logging.getLogger("warehouse")
 
 POOL = "warehouse"
 PREVIEW_ROWS = 10
-RUN_TABLES = ("night", "windows", "loads", "ignored_files", "prices", "model_matches")
+RUN_TABLES = (
+    "night", "windows", "loads", "ignored_files", "prices", "model_matches", *telemetry.TABLES,
+)  # fmt: skip
 UNIQUE_ID = "dagster_dbt/unique_id"
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
 

@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from orchestration import telemetry
 from orchestration.landing.contract import read_contract
 from orchestration.landing.files import Ignored, scan
 from orchestration.landing.history import committed_loads, load_folder, read_history
@@ -102,6 +103,7 @@ def prepare(
         ("ignored_files", _ignored_table(ignored)),
         ("prices", prices),
         ("model_matches", model_matches),
+        *((name, _seed_table(name)) for name in telemetry.TABLES),
     ):
         pq.write_table(table, settings.run / f"{name}.parquet")
     written = settings.run / ".night.json"
@@ -305,6 +307,13 @@ def _loads_table(raw: Path, loads: list[int], applied: set[int]) -> pa.Table:
     types = [pa.int64(), pa.string(), pa.string(), pa.bool_()]
     arrays = [pa.array(values, kind) for values, kind in zip(columns, types, strict=True)]
     return pa.table(arrays, names=names)
+
+
+def _seed_table(name: str) -> pa.Table:
+    """A telemetry seed as text, its rows numbered."""
+    rows = telemetry.rows_of(name)
+    columns = {column: [row[column] for row in rows] for column in rows[0]}
+    return pa.table({"position": pa.array(range(len(rows)), pa.int64()), **columns})
 
 
 def _ignored_table(ignored: Iterable[Ignored]) -> pa.Table:

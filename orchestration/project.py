@@ -167,7 +167,7 @@ def facts_version(price_version: str) -> str:
     folders = (models / "staging", models / "intermediate", models / "quality")
     sql = [path for path in _sources_of(*folders) if path.suffix == ".sql"]
     macros = [path for path in _sources_of(DBT_PROJECT / "macros") if "reports" not in path.parts]
-    readers = [ROOT / "orchestration" / "prices.py"]
+    readers = [ROOT / "orchestration" / "prices.py", *SEEDS.glob("telemetry_*.csv")]
     digest = _digest([DBT_PROJECT / "dbt_project.yml", CONTRACT, *sql, *macros, *readers])
     return f"{digest}-{price_version}"
 

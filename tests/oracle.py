@@ -602,6 +602,117 @@ def claude_code_records(landing: Path) -> list[LogRecord]:
     return list(found.values())
 
 
+@dataclass(frozen=True)
+class Point:
+    """One metric point of Claude Code about tokens or cost; `series` is all that its points share."""
+
+    metric: str
+    series: str
+    at: int
+    is_cumulative: bool
+    value: Decimal
+    attributes: dict[str, Any]
+
+
+USAGE_METRICS = ("claude_code.token.usage", "claude_code.cost.usage")
+BUCKETS = {
+    "input": "uncached", "cacheRead": "cache_read", "cacheCreation": "cache_write",
+    "output": "output",
+}  # fmt: skip
+
+
+def exported_points(request: Row) -> Iterator[tuple[Row, Row, Row, Row]]:
+    """(resource, scope, metric without points, point) of every sum in one export request."""
+    for resource_metrics in objects(request.get("resourceMetrics")):
+        resource = object_or_empty(resource_metrics.get("resource"))
+        for scope_metrics in objects(resource_metrics.get("scopeMetrics")):
+            scope = object_or_empty(scope_metrics.get("scope"))
+            for metric in objects(scope_metrics.get("metrics")):
+                sums = object_or_empty(metric.get("sum"))
+                shared = {
+                    "name": metric.get("name"),
+                    "temporality": sums.get("aggregationTemporality"),
+                }
+                for point in objects(sums.get("dataPoints")):
+                    yield resource, scope, shared, point
+
+
+def claude_code_points(landing: Path) -> list[Point]:
+    """Claude Code's points about tokens and cost, identical ones once."""
+    found: dict[str, Point] = {}
+    for request in landed_objects(landing, "otlp"):
+        for resource, scope, metric, point in exported_points(object_or_empty(request)):
+            if metric["name"] not in USAGE_METRICS:
+                continue
+            value = point.get("asInt", point.get("asDouble"))
+            series = {
+                name: point.get(name) for name in ("attributes", "startTimeUnixNano")
+            } | metric
+            try:
+                found[record_identity(resource, scope, metric | point)] = Point(
+                    metric=metric["name"],
+                    series=record_identity(resource, scope, series),
+                    at=plausible(read_whole(point.get("timeUnixNano")) // 1000),
+                    is_cumulative=str(metric["temporality"])
+                    in ("2", "AGGREGATION_TEMPORALITY_CUMULATIVE"),
+                    value=read_decimal(value, places=12, digits=38, text_may_round=True),
+                    attributes=attributes_of(point),
+                )
+            except Rejected:
+                continue
+    return list(found.values())
+
+
+def increments(points: list[Point]) -> Iterator[tuple[Point, Decimal]]:
+    """What each point adds: a delta itself, of a cumulative series what its value has grown by."""
+    last: dict[str, Decimal] = {}
+    for point in sorted(points, key=lambda point: (point.at, point.value)):
+        before = last.get(point.series, Decimal(0)) if point.is_cumulative else Decimal(0)
+        last[point.series] = point.value
+        yield point, point.value - before if point.value >= before else point.value
+
+
+def unit_of(attributes: dict[str, Any]) -> tuple[str, str | None]:
+    """What is decided together: a session, else all that an installation sent without one."""
+    session_id = read_field("id", attributes.get("session.id"))
+    if session_id is not None:
+        return "session", session_id
+    names = ("user.id", "user.account_uuid", "user.email")
+    return "identity", next(filter(None, (attributes.get(name) for name in names)), None)
+
+
+def metric_rows(
+    points: list[Point], records: list[LogRecord], owners: dict[str, set[str]]
+) -> Iterator[Row]:
+    """One row per instant, model and unit of which no log tells a request."""
+    logged = {
+        unit_of(log.attributes) for log in records if log.event in ("api_request", "api_error")
+    }
+    rows: dict[Any, Row] = {}
+    for point, increment in increments(points):
+        unit = unit_of(point.attributes)
+        if unit in logged:
+            continue
+        model = read_field("id", point.attributes.get("model"))
+        row = rows.setdefault(
+            (unit, model, point.attributes.get("speed"), point.at),
+            {
+                "client": "claude_code", "is_request": False, "request_id": None,
+                "session_id": read_field("id", point.attributes.get("session.id")),
+                "user_id": telemetry_user(point.attributes, owners),
+                "sent_email": read_field("id", point.attributes.get("user.email")),
+                "agent_id": None, "model": model, "at": point.at, "start": point.at,
+                "end": point.at, "is_failed": False, "uncached": 0, "cache_read": 0,
+                "cache_write": 0, "output": 0, "reported_cost_usd": None,
+            },
+        )  # fmt: skip
+        if point.metric == "claude_code.cost.usage":
+            row["reported_cost_usd"] = (row["reported_cost_usd"] or 0) + increment
+        else:
+            row[BUCKETS[point.attributes["type"]]] += int(increment)
+    yield from rows.values()
+
+
 def lookup_form(identity: str) -> str:
     """How an identity is compared: an e-mail in lower case, anything else as it is."""
     return identity.lower() if "@" in identity else identity
@@ -644,6 +755,7 @@ def telemetry_request(log: LogRecord, owners: dict[str, set[str]]) -> Row:
     speed = log.attributes.get("speed")
     return {
         "client": "claude_code",
+        "is_request": True,
         "request_id": read_field("id", log.attributes.get("request_id")),
         "session_id": read_field("id", log.attributes.get("session.id")),
         "user_id": telemetry_user(log.attributes, owners),
@@ -682,7 +794,10 @@ def telemetry_requests(records: list[LogRecord], owners: dict[str, set[str]]) ->
 
 
 def telemetry_tool_calls(records: list[LogRecord]) -> Iterator[Row]:
-    """Tool results, stamped at their end, and rejections without a result, as points in time."""
+    """Tool results, stamped at their end, and decisions without a result, as points in time.
+
+    An accepted call that has no id cannot be told from its result, and is no call of its own.
+    """
 
     def call(log: LogRecord, duration: int) -> Row:
         return {
@@ -704,13 +819,14 @@ def telemetry_tool_calls(records: list[LogRecord]) -> Iterator[Row]:
             with_result.add((row["session_id"], row["tool_use_id"]))
             yield row
     for log in records:
-        if log.event == "tool_decision" and log.attributes.get("decision") == "reject":
+        if log.event == "tool_decision":
             try:
                 row = call(log, 0)
             except Rejected:
                 continue
             has_result = (row["session_id"], row["tool_use_id"]) in with_result
-            if row["tool_use_id"] is None or not has_result:
+            is_reject = log.attributes.get("decision") == "reject"
+            if is_reject if row["tool_use_id"] is None else not has_result:
                 yield row
 
 
@@ -805,6 +921,7 @@ def platform_request(row: Row) -> Row:
     at = row["requested_at"]
     return {
         "client": "platform",
+        "is_request": True,
         "request_id": row["request_id"],
         "run_id": row["run_id"],
         "session_id": row["session_id"],
@@ -918,6 +1035,7 @@ def load_facts(landing: Path, as_of: int) -> Facts:
         for row in telemetry_requests(records, owners)
         if row["request_id"] is None or row["request_id"] not in platform_ids
     ]
+    telemetry += metric_rows(claude_code_points(landing), records, owners)
     requests_by_run: dict[str | None, list[Row]] = defaultdict(list)
     for request in platform:
         requests_by_run[request["run_id"]].append(request)
@@ -1195,7 +1313,8 @@ def commonest(values: Iterable[str | None]) -> str | None:
 class Session:
     """One row of session_metrics before it is written: its requests and figures.
 
-    `figures` holds cost (USD, None where unknown), tokens, duration (microseconds) and requests.
+    `figures` holds cost (USD, None where unknown), tokens, duration (microseconds) and requests
+    (None: metrics only), by name.
     """
 
     client: str
@@ -1203,7 +1322,7 @@ class Session:
     requests: list[Row]
     started_at: int
     ended_at: int
-    figures: dict[str, int | Fraction | None]
+    figures: dict[str, Any]
 
 
 def known_sum(requests: list[Row], name: str) -> Fraction | None:
@@ -1213,7 +1332,7 @@ def known_sum(requests: list[Row], name: str) -> Fraction | None:
 
 
 def sessions_in(facts: Facts, window: Window) -> list[Session]:
-    """Every (client, session) with an LLM request in the window; none is `(unattributed)`."""
+    """Every (client, session) with requests or metrics in it; no session is `(unattributed)`."""
 
     def session_key(row: Row) -> tuple[str, str | None]:
         return row["client"], row["session_id"]
@@ -1230,7 +1349,7 @@ def sessions_in(facts: Facts, window: Window) -> list[Session]:
             "cost": known_sum(requests, "estimated_cost_usd"),
             "tokens": total(all_tokens(request) for request in requests),
             "duration": ended_at - started_at,
-            "requests": len(requests),
+            "requests": sum(request["is_request"] for request in requests) or None,
         }
         name = UNATTRIBUTED if session_id is None else session_id
         sessions.append(Session(client, name, requests, started_at, ended_at, figures))
@@ -1262,8 +1381,8 @@ def typical_figures(sessions: list[Session]) -> dict[str, Typical]:
 
 def comparison_cells(session: Session, typical: dict[str, Typical], name: str) -> tuple[str, str]:
     """Ratio to the median, and whether at or above P95; empty where nothing is typical."""
-    is_known = session.figures[name] is not None
-    if name not in typical or session.session_id == UNATTRIBUTED or not is_known:
+    is_outside = session.session_id == UNATTRIBUTED or session.figures[name] is None
+    if name not in typical or is_outside:
         return "", ""
     ratio = Fraction(session.figures[name]) / typical[name].median
     return fixed(ratio, 6), flag_cell(session.figures[name] >= typical[name].p95)
@@ -1287,7 +1406,7 @@ def session_metrics(facts: Facts, window: Window) -> list[Cells]:
     for session in sessions:
         cells = session_cells(session, typical, facts.users)
         keys = [session.client, session.session_id]
-        rows.append((len(session.requests), keys, cells))
+        rows.append((session.figures["requests"] or -1, keys, cells))
     return in_csv_order(rows)
 
 
@@ -1296,6 +1415,8 @@ def session_cells(session: Session, typical: dict[str, Typical], users: dict[str
     requests = session.requests
     user_id = commonest(request["user_id"] for request in requests)
     models = {request["model"] for request in requests} - {None}
+    count = session.figures["requests"]
+    failed = sum(request["is_failed"] for request in requests)
     cost_ratio, is_top_cost = comparison_cells(session, typical, "cost")
     tokens_ratio, is_top_tokens = comparison_cells(session, typical, "tokens")
     duration_ratio, is_top_duration = comparison_cells(session, typical, "duration")
@@ -1309,9 +1430,9 @@ def session_cells(session: Session, typical: dict[str, Typical], users: dict[str
         "started_at": instant_text(session.started_at),
         "ended_at": instant_text(session.ended_at),
         "models_used": text_cell(", ".join(sorted(models, key=text_order))),
-        "has_timeline": flag_cell(True),
-        "request_count": str(len(requests)),
-        "failed_requests": str(sum(request["is_failed"] for request in requests)),
+        "has_timeline": flag_cell(count is not None),
+        "request_count": "" if count is None else str(count),
+        "failed_requests": "" if count is None else str(failed),
         "uncached_input_tokens": str(total(request["uncached"] for request in requests)),
         "cache_read_tokens": str(total(request["cache_read"] for request in requests)),
         "cache_write_tokens": str(total(request["cache_write"] for request in requests)),

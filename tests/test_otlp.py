@@ -110,7 +110,8 @@ def test_a_log_record_becomes_a_row(zone: Zone) -> None:
         "load_id": 1, "file_id": zone.rows("landed_files")[0]["file_id"], "line": 2,
         "signal": "log", "service_name": "claude-code", "scope_name": "events",
         "record_name": "api_request", "recorded_at": STAMPED_AT, "started_at": None,
-        "trace_id": "0af7", "span_id": "b7ad", "parent_span_id": None,
+        "trace_id": "0af7", "span_id": "b7ad", "parent_span_id": None, "span_kind": None,
+        "span_status": None, "series_id": None, "temporality": None, "value": None,
         "attributes": {
             "event.name": "api_request", "session.id": "s", "cost_usd": "0.023100000000",
             "input_tokens": "12", "success": "true",
@@ -685,6 +686,74 @@ def test_length_prefixed_protobuf_is_refused_with_a_sentence(zone: Zone) -> None
     zone.put("otlp/a.json", b"\0\0\1\x2a", bytes(range(200)))
     [(_, sentence)] = zone.land().unreadable
     assert "binary" in sentence
+
+
+def test_a_line_of_a_megabyte_loads_without_its_content(zone: Zone) -> None:
+    record = log({"gen_ai.system_instructions": (SECRET + " ") * 40_000, "n": 1})
+    [row] = landed(zone, logs(record))
+    assert row["attributes"] == {"event.name": "api_request", "n": "1"}
+    assert b"planted" not in zone.bytes_below_raw()
+
+
+@pytest.mark.parametrize(
+    ("name", "service", "value", "is_read"),
+    [
+        ("llm.token_count.prompt", "bot", "12", True),
+        ("gen_ai.system", "bot", "openai", True),
+        ("gen_ai.system", "bot", SECRET, False),
+        ("input_tokens", "bot", "many", True),
+        ("logfire.msg", "bot", SHORT, False),
+        ("llm.openai.choices", "bot", SHORT, False),
+    ],
+)
+def test_what_the_seed_names_is_no_content_by_its_name(
+    zone: Zone, name: str, service: str, value: str, is_read: bool
+) -> None:
+    [row] = landed(zone, logs(log({name: value}), resource={"service.name": service}))
+    assert row["attributes"].get(name) == (value if is_read else None)
+
+
+def test_a_number_is_judged_by_the_client_that_sent_it(zone: Zone) -> None:
+    bad = log({"input_token_count": "many"})
+    landed(
+        zone,
+        logs(bad, resource={"service.name": "codex_exec"}),
+        logs(bad, resource={"service.name": "bot"}),
+        spans({"name": "chat", "endTimeUnixNano": STAMP,
+               "attributes": attributes({"gen_ai.usage.output_tokens": "many"})}),
+    )  # fmt: skip
+    assert [(line, reason) for _, line, reason in zone.rejections()] == [
+        (1, "not_a_number"), (3, "not_a_number"),
+    ]  # fmt: skip
+
+
+def usage_metric(kind: str = "sum", **point: Any) -> dict[str, Any]:
+    whole = {"timeUnixNano": STAMP, "attributes": attributes({"type": "input"}), **point}
+    series = {"aggregationTemporality": "AGGREGATION_TEMPORALITY_CUMULATIVE", "dataPoints": [whole]}
+    return {"name": "claude_code.token.usage", kind: series}
+
+
+def test_points_of_a_series_share_its_identity(zone: Zone) -> None:
+    rows = landed(
+        zone,
+        metrics(usage_metric(asDouble="41802.0", startTimeUnixNano="1772359100000000000")),
+        metrics(usage_metric(asInt="7", startTimeUnixNano=1772359100000000000)),
+        metrics(usage_metric(asInt="7", startTimeUnixNano="1772359160000000000")),
+        metrics(usage_metric(asInt="7", attributes=attributes({"type": "output"}))),
+    )
+    assert [row["value"] for row in rows] == [41802, 7, 7, 7]
+    assert {row["temporality"] for row in rows} == {"cumulative"}
+    first, second, *others = (row["series_id"] for row in rows)
+    assert first == second
+    assert len({first, *others}) == 3
+
+
+def test_a_part_of_a_token_is_rejected_and_another_metric_is_not_judged(zone: Zone) -> None:
+    point = {"timeUnixNano": STAMP, "asDouble": 0.5}
+    gauge = {"name": "load", "gauge": {"dataPoints": [point]}}
+    [row] = landed(zone, metrics(usage_metric(asDouble=0.5)), metrics(gauge))
+    assert row["value"] is None
+    assert [reason for *_, reason in zone.rejections()] == ["not_whole_number"]
 
 
 def test_telemetry_may_be_packed_and_may_grow(zone: Zone) -> None:

@@ -37,6 +37,16 @@
 {% endmacro %}
 
 
+{#- What a record of telemetry says of itself. -#}
+{% macro telemetry_price_context() %}
+    {{- return(price_context(
+        processing="case when service_tier = 'batch' then 'batch' else '' end",
+        service_tier="coalesce(service_tier, '')",
+        speed="coalesce(speed, '')"
+    )) -}}
+{% endmacro %}
+
+
 {% macro price_ctes(requests, context) %}
 asked as (
 
@@ -373,8 +383,13 @@ prices_of_names as (
 {%- endmacro %}
 
 
-{#- Left-joins `prices`, of which at most one row fits; the request's columns stay unqualified. -#}
-{% macro join_prices(at, context, prices='prices_of_names') -%}
+{#-
+    Left-joins `prices`, of which at most one row fits; the request's columns stay unqualified.
+
+    prompt_tokens: the size that tiers go by, where the tokens of the row are not those of one prompt.
+-#}
+{% macro join_prices(at, context, prices='prices_of_names', prompt_tokens=none) -%}
+    {%- set size = prompt_tokens or priced_input_tokens() -%}
     left join {{ prices }} as prices
         on
             coalesce(provider, '') = prices.asked_provider
@@ -386,8 +401,8 @@ prices_of_names as (
             and cast({{ at }} as date) < prices.valid_to
             and {{ microseconds_of(at) }} % 86400000000 >= prices.microsecond_from
             and {{ microseconds_of(at) }} % 86400000000 < prices.microsecond_to
-            and {{ priced_input_tokens() }} > prices.tier_above
-            and {{ priced_input_tokens() }} <= prices.tier_up_to
+            and {{ size }} > prices.tier_above
+            and {{ size }} <= prices.tier_up_to
 {%- endmacro %}
 
 

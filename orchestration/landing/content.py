@@ -5,11 +5,11 @@ from typing import Any
 
 # Text under a name that ends so is content; numbers never are.
 CONTENT_WORDS = {
-    "args", "arguments", "body", "command", "commands", "completion", "completions", "content",
-    "contents", "description", "input", "inputs", "instructions", "line", "message", "messages",
-    "output", "outputs", "parameters", "params", "prompt", "prompts", "query", "reasoning",
-    "response", "responses", "result", "results", "stderr", "stdin", "stdout", "system", "text",
-    "thinking", "thought", "thoughts", "value",
+    "args", "arguments", "body", "choices", "command", "commands", "completion", "completions",
+    "content", "contents", "definitions", "description", "input", "inputs", "instructions", "line",
+    "message", "messages", "msg", "output", "outputs", "parameters", "params", "prompt", "prompts",
+    "query", "reasoning", "response", "responses", "result", "results", "schema", "stderr", "stdin",
+    "stdout", "system", "text", "thinking", "thought", "thoughts", "value",
 }  # fmt: skip
 LONGEST_TEXT = 256
 # Whatever its name, a text of more words is a sentence that somebody or a model wrote.
@@ -24,7 +24,12 @@ def is_content_name(name: str) -> bool:
 
 def is_content(name: str, text: str) -> bool:
     """Whether a text is content, by its name or by its looks."""
-    return is_content_name(name) or len(text) > LONGEST_TEXT or len(text.split()) > MOST_WORDS
+    return is_content_name(name) or looks_like_content(text)
+
+
+def looks_like_content(text: str) -> bool:
+    """Whether a text is long, or of more words than a name has."""
+    return len(text) > LONGEST_TEXT or len(text.split()) > MOST_WORDS
 
 
 def without_content(value: Any) -> Any:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Any
 
-from orchestration.landing.content import LONGEST_TEXT, is_content
+from orchestration.landing.content import LONGEST_TEXT, MOST_WORDS, is_content, looks_like_content
 from orchestration.landing.decode import (
     AMOUNT_PLACES,
     DECIMAL_TEXT,
@@ -23,19 +23,13 @@ from orchestration.landing.decode import (
     plain_number,
 )
 from orchestration.landing.rules import AMOUNT_LIMIT, LATENCY_LIMIT, WHOLE_LIMIT
+from orchestration.telemetry import COUNTED, client_of, kinds_of, usage_metrics
 
 EPOCH = datetime(1970, 1, 1)
 FIRST_INSTANT, LAST_INSTANT = datetime(2000, 1, 1), datetime(2100, 1, 1)
 
 # What may be read out of Claude Code's tool_parameters, whose other members are commands.
 TOOL_PARAMETERS = ("mcp_server_name", "mcp_tool_name", "skill_name", "subagent_type")
-
-# Attributes of usage records whose values are counted: a record with another value is rejected.
-WHOLE_ATTRIBUTES = {
-    "input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens", "attempt",
-}  # fmt: skip
-LATENCY_ATTRIBUTES = {"duration_ms"}
-AMOUNT_ATTRIBUTES = {"cost_usd"}
 
 ENUMERATIONS = {
     "kind": ("SPAN_KIND_UNSPECIFIED", "SPAN_KIND_INTERNAL", "SPAN_KIND_SERVER",
@@ -49,6 +43,12 @@ ENUMERATIONS = {
         for level in ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
         for step in ("", "2", "3", "4"))),
 }  # fmt: skip
+STATUSES = {"1": "ok", "2": "error"}
+SPAN_KINDS = {"1": "internal", "2": "server", "3": "client", "4": "producer", "5": "consumer"}
+TEMPORALITIES = {"1": "delta", "2": "cumulative"}
+# What changes from one point of a series to the next.
+OF_A_POINT = {"timeUnixNano", "asInt", "asDouble", "sum", "count", "min", "max", "bucketCounts",
+              "explicitBounds", "exemplars", "flags", "description"}  # fmt: skip
 POINT_KINDS = ("sum", "gauge", "histogram", "exponentialHistogram", "summary")
 EXPORT_KEYS = ("resourceLogs", "resourceSpans", "resourceMetrics")
 
@@ -67,10 +67,25 @@ class Record:
     trace_id: str | None
     span_id: str | None
     parent_span_id: str | None
+    span_kind: str | None
+    span_status: str | None
+    series_id: str | None
+    temporality: str | None
+    value: Decimal | None
     attributes: dict[str, str]
     resource: dict[str, str]
     details: str | None
     rounded_amounts: int
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the records of one resource and scope share."""
+
+    service_name: str | None
+    scope_name: str | None
+    resource: dict[str, str]
+    identity: str
 
 
 def records(request: dict[str, Any], keeps_content: bool) -> Iterator[Record | Rejection]:
@@ -80,9 +95,13 @@ def records(request: dict[str, Any], keeps_content: bool) -> Iterator[Record | R
             "not_an_export_request",
             "the line has none of resourceLogs, resourceSpans and resourceMetrics",
         )
+    origins: dict[tuple[int, int], Origin] = {}
     for signal, resource, scope, record in _walk(request):
+        place = id(resource), id(scope)
         try:
-            yield _record(signal, resource, scope, record, keeps_content)
+            if place not in origins:
+                origins[place] = _origin(resource, scope, keeps_content)
+            yield _record(signal, origins[place], record, keeps_content)
         except Rejection as rejection:
             yield rejection
         except (ArithmeticError, ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -133,32 +152,74 @@ def _object(parent: dict[str, Any], key: str) -> dict[str, Any]:
     return value
 
 
-def _record(
-    signal: str,
-    resource: dict[str, Any],
-    scope: dict[str, Any],
-    record: dict[str, Any],
-    keeps_content: bool,
-) -> Record:
+def _origin(resource: dict[str, Any], scope: dict[str, Any], keeps_content: bool) -> Origin:
+    values = _attributes(resource)
+    service_name = _valid_text("service.name", values.get("service.name"))
+    scope_name = _valid_text("scope", scope.get("name"))
+    kinds = kinds_of(client_of(service_name, scope_name, None))
+    texts = {name: kind for name, kind in kinds.items() if kind == "text"}
+    return Origin(
+        service_name=service_name,
+        scope_name=scope_name,
+        resource=_texts(values, keeps_content, texts)[0],
+        identity=f'"resource":{_compact(resource)},"scope":{_compact(scope)}',
+    )
+
+
+def _record(signal: str, origin: Origin, record: dict[str, Any], keeps_content: bool) -> Record:
     attributes = _attributes(record)
-    of_resource = _attributes(resource)
-    kept, rounded = _texts(attributes, keeps_content)
+    name = _name(signal, record, attributes)
+    client = client_of(origin.service_name, origin.scope_name, name)
+    kept, rounded = _texts(attributes, keeps_content, kinds_of(client))
+    status, span_kind = _object(record, "status").get("code"), record.get("kind")
+    value, was_rounded = _value(client, name, record)
     return Record(
-        record_id=_identity(resource, scope, record),
+        record_id=_digest(f'{{"record":{_compact(record)},{origin.identity}}}'),
         signal=signal,
-        service_name=_valid_text("service.name", of_resource.get("service.name")),
-        scope_name=_valid_text("scope", scope.get("name")),
-        record_name=_name(signal, record, attributes),
+        service_name=origin.service_name,
+        scope_name=origin.scope_name,
+        record_name=name,
         recorded_at=_recorded_at(signal, record, attributes),
         started_at=_instant(record.get("startTimeUnixNano")),
         trace_id=_valid_text("traceId", record.get("traceId")),
         span_id=_valid_text("spanId", record.get("spanId")),
         parent_span_id=_valid_text("parentSpanId", record.get("parentSpanId")),
+        span_kind=SPAN_KINDS.get(_enumeration("kind", span_kind)) if signal == "span" else None,
+        span_status=STATUSES.get(_enumeration("code", status)) if signal == "span" else None,
+        series_id=_series(origin, record) if signal == "metric" else None,
+        temporality=TEMPORALITIES.get(
+            _enumeration("aggregationTemporality", record.get("aggregationTemporality"))
+        ),
+        value=value,
         attributes=kept,
-        resource=_texts(of_resource, keeps_content)[0],
+        resource=origin.resource,
         details=_details(record, keeps_content),
-        rounded_amounts=rounded,
+        rounded_amounts=rounded + was_rounded,
     )
+
+
+def _enumeration(name: str, value: Any) -> str:
+    """The number of an enumeration's value as text, whether it came as number, text or name."""
+    return str(_canonical(value, name)) if value is not None else "0"
+
+
+def _value(client: str, name: str | None, point: dict[str, Any]) -> tuple[Decimal | None, bool]:
+    """The value of a point of a metric that tells usage, and whether it was rounded."""
+    kind = usage_metrics().get((client, name or ""))
+    if kind is None:
+        return None, False
+    value = point.get("asInt", point.get("asDouble", point.get("sum")))
+    if value is None:
+        return None, False
+    # A double that came as text is a double all the same: it may be rounded.
+    text, was_rounded = _number("the value", kind, float(value) if "asInt" not in point else value)
+    return Decimal(text), was_rounded
+
+
+def _series(origin: Origin, point: dict[str, Any]) -> str:
+    """Identity of the series of a metric point: all that its points share, its start included."""
+    shared = {name: value for name, value in point.items() if name not in OF_A_POINT}
+    return _digest(f'{{"series":{_compact(shared)},{origin.identity}}}')
 
 
 def _attributes(holder: dict[str, Any]) -> dict[str, Any]:
@@ -205,20 +266,25 @@ def _text(value: Any) -> str | None:
     return str(value)
 
 
-def _texts(values: dict[str, Any], keeps_content: bool) -> tuple[dict[str, str], int]:
+def _texts(
+    values: dict[str, Any], keeps_content: bool, kinds: dict[str, str]
+) -> tuple[dict[str, str], int]:
     """Attributes as texts without content, and how many amounts were rounded."""
     kept: dict[str, str] = {}
     rounded = 0
     for name, value in values.items():
+        kind = kinds.get(name)
         if name == "tool_parameters" and isinstance(value, str):
             kept.update(_tool_parameters(value))
-        if name in WHOLE_ATTRIBUTES | LATENCY_ATTRIBUTES | AMOUNT_ATTRIBUTES and value is not None:
-            kept[name], was_rounded = _number(name, value)
+        if kind in COUNTED and value is not None:
+            kept[name], was_rounded = _number(name, kind, value)
             rounded += was_rounded
-        elif keeps_content or not _is_content(name, value):
+        elif keeps_content or not _is_content(name, value, kind):
             text = _text(value)
             if text:
                 kept[_valid("an attribute's name", name)] = _valid(name, text)
+        elif kind == "presence" and value:
+            kept[name] = "true"
     return dict(sorted(kept.items())), rounded
 
 
@@ -235,10 +301,12 @@ def _valid(name: str, text: str) -> str:
     return text
 
 
-def _is_content(name: str, value: Any) -> bool:
+def _is_content(name: str, value: Any, kind: str | None) -> bool:
+    """Whether a value stays out; a name that the seed knows as text is judged by its looks."""
     if isinstance(value, (bool, int, float)) or value is None:
         return False
-    return is_content(name, _text(value) or "")
+    text = _text(value) or ""
+    return looks_like_content(text) if kind == "text" else is_content(name, text)
 
 
 def _tool_parameters(text: str) -> dict[str, str]:
@@ -255,22 +323,22 @@ def _tool_parameters(text: str) -> dict[str, str]:
     }
 
 
-def _number(name: str, value: Any) -> tuple[str, bool]:
-    """A counted attribute as plain decimal text, and whether it was rounded; raises Rejection."""
+def _number(name: str, kind: str, value: Any) -> tuple[str, bool]:
+    """A counted value as plain decimal text, and whether it was rounded; raises Rejection."""
     text = value.strip() if isinstance(value, str) else _text(value) or ""
     if not DECIMAL_TEXT.fullmatch(text):
         raise Rejection("not_a_number", f"{name} is {text[:60]!r}, not a number")
     number = Decimal(text)
     if number < 0:
         raise Rejection("negative", f"{name} is {text[:60]}, which is negative")
-    limit = LATENCY_LIMIT if name in LATENCY_ATTRIBUTES else AMOUNT_LIMIT
-    if number > (WHOLE_LIMIT if name in WHOLE_ATTRIBUTES else limit):
+    limit = {"whole": WHOLE_LIMIT, "latency": LATENCY_LIMIT, "amount": AMOUNT_LIMIT}[kind]
+    if number > limit:
         raise Rejection("out_of_range", f"{name} is {text[:60]}, which is out of range")
-    if name in WHOLE_ATTRIBUTES:
+    if kind == "whole":
         if not WHOLE_TEXT.fullmatch(text):
             raise Rejection("not_whole_number", f"{name} is {text[:60]}, not a whole number")
         return str(int(number)), False
-    if name in LATENCY_ATTRIBUTES:
+    if kind == "latency":
         return f"{number.quantize(LATENCY_PLACES, ROUND_HALF_EVEN):f}", False
     with localcontext(prec=60):
         amount = number.quantize(AMOUNT_PLACES, ROUND_HALF_EVEN)
@@ -282,6 +350,8 @@ def _number(name: str, value: Any) -> tuple[str, bool]:
 def _name(signal: str, record: dict[str, Any], attributes: dict[str, Any]) -> str | None:
     if signal != "log":
         name = record.get("name")
+        if isinstance(name, str) and len(name.split()) > MOST_WORDS:
+            name = name.split()[0]  # a sentence, which may be content
     else:
         body = _object(record, "body").get("stringValue")
         is_name = isinstance(body, str) and re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", body)
@@ -338,9 +408,12 @@ def _details(record: dict[str, Any], keeps_content: bool) -> str | None:
     return _valid("the record", text) if details else None
 
 
-def _identity(resource: dict[str, Any], scope: dict[str, Any], record: dict[str, Any]) -> str:
-    whole = _canonical({"resource": resource, "scope": scope, "record": record})
-    text = json.dumps(whole, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+def _compact(value: dict[str, Any]) -> str:
+    canonical = _canonical(value)
+    return json.dumps(canonical, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 

@@ -21,6 +21,7 @@ with identified_requests as (
         requests.agent_id,
         requests.email,
         requests.model,
+        requests.is_request,
         requests.is_failed,
         requests.input_tokens,
         requests.cache_read_tokens,
@@ -61,8 +62,9 @@ requests_in_windows as (
     {{ in_windows(
         'identified_requests', 'counted_at',
         ['client', 'coalesce(session_id, ' ~ unattributed() ~ ') as session_id', 'agent_id',
-         'user_id', 'email', 'model', 'is_failed', 'input_tokens', 'cache_read_tokens',
-         'cache_write_5m_tokens', 'cache_write_1h_tokens', 'output_tokens', 'estimated_cost_usd',
+         'user_id', 'email', 'model', 'is_request', 'is_failed', 'input_tokens',
+         'cache_read_tokens', 'cache_write_5m_tokens', 'cache_write_1h_tokens', 'output_tokens',
+         'estimated_cost_usd',
          'reported_cost_usd', 'started_at', 'ended_at'],
         windows, 'analytics', timeframes
     ) }}
@@ -154,8 +156,10 @@ requests_per_session as (
             distinct_elements('array_agg(model) filter (where model is not null)'), ', '
         ) }} as models_used,
 
-        count(*) as request_count,
-        cast(count_if(is_failed) as bigint) as failed_requests,
+        bool_or(is_request) as has_timeline,
+        cast(nullif(count_if(is_request), 0) as bigint) as request_count,
+        case when bool_or(is_request) then cast(count_if(is_failed) as bigint) end
+            as failed_requests,
         cast(coalesce(sum(input_tokens), 0) as bigint) as uncached_input_tokens,
         cast(coalesce(sum(cache_read_tokens), 0) as bigint) as cache_read_tokens,
         cast(
@@ -230,7 +234,7 @@ per_session as (
         span.started_at,
         span.ended_at,
         requests.models_used,
-        true as has_timeline,
+        requests.has_timeline,
         requests.session_id <> {{ unattributed() }} as is_in_baseline,
 
         requests.request_count,

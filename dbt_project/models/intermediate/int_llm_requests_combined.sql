@@ -8,17 +8,25 @@ with platform as (
 ),
 
 -- A request that the platform knows too counts once, as the platform's.
-known_to_platform as (
+telemetry as (
 
-    select request_id from platform
-    semi join {{ ref('int_telemetry_requests_deduplicated') }} using (request_id)
+    select * from {{ ref('int_telemetry_requests_decided') }}
+    where
+        is_counted
+        and (
+            request_id is null
+            or request_id not in (
+                select request_id from {{ ref('int_telemetry_requests_known') }}
+            )
+        )
 
 ),
 
-telemetry as (
+-- Sessions of which only metrics came: tokens and cost, but no single request.
+metrics as (
 
-    select * from {{ ref('int_telemetry_requests_deduplicated') }}
-    anti join known_to_platform using (request_id)
+    select * from {{ ref('int_telemetry_points_decided') }}
+    where is_counted
 
 ),
 
@@ -27,6 +35,7 @@ combined as (
     select
         'platform' as client,
         request_id as request_key,
+        true as is_request,
         request_id,
         run_id,
         session_id,
@@ -37,9 +46,12 @@ combined as (
         cast(null as string) as installation_id,
         organisation_id,
         team_id,
+        cast(null as string) as cost_centre,
         api_key_id,
         provider,
         model,
+        cast(null as string) as service_tier,
+        cast(null as string) as speed,
         coalesce(status = 'failed', false) as is_failed,
         tags,
         input_tokens,
@@ -60,20 +72,24 @@ combined as (
     select
         client,
         record_id as request_key,
+        is_request,
         request_id,
         cast(null as string) as run_id,
         session_id,
-        cast(null as string) as agent_id,
+        agent_id,
         cast(null as string) as user_id,
         account_uuid,
         email,
         installation_id,
         cast(null as string) as organisation_id,
         team_id,
+        cost_centre,
         cast(null as string) as api_key_id,
         provider,
         model,
-        status = 'failed' as is_failed,
+        service_tier,
+        speed,
+        is_failed,
         null as tags,
         input_tokens,
         cache_read_tokens,
@@ -87,6 +103,43 @@ combined as (
         {{ moved_by_milliseconds('recorded_at', '-coalesce(duration_ms, 0)') }} as started_at,
         recorded_at as ended_at
     from telemetry
+
+    union all
+
+    select
+        client,
+        record_id as request_key,
+        false as is_request,
+        cast(null as string) as request_id,
+        cast(null as string) as run_id,
+        session_id,
+        cast(null as string) as agent_id,
+        cast(null as string) as user_id,
+        account_uuid,
+        email,
+        installation_id,
+        cast(null as string) as organisation_id,
+        team_id,
+        cost_centre,
+        cast(null as string) as api_key_id,
+        provider,
+        model,
+        cast(null as string) as service_tier,
+        speed,
+        false as is_failed,
+        null as tags,
+        input_tokens,
+        cache_read_tokens,
+        cache_write_5m_tokens,
+        cache_write_1h_tokens,
+        output_tokens,
+        estimated_cost_usd,
+        reported_cost_usd,
+        cast(null as decimal(18, 3)) as duration_ms,
+        recorded_at as counted_at,
+        recorded_at as started_at,
+        recorded_at as ended_at
+    from metrics
 
 )
 

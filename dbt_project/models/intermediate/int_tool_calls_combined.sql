@@ -9,32 +9,8 @@ with platform as (
 
 telemetry as (
 
-    select * from {{ ref('int_telemetry_tool_events_deduplicated') }}
-
-),
-
-results as (
-
-    select
-        client,
-        session_id,
-        tool_use_id
-    from telemetry
-    where record_name = 'tool_result'
-
-),
-
--- A rejected call that ran all the same is told by its result.
-telemetry_calls as (
-
-    select telemetry.* from telemetry
-    left join results
-        on
-            telemetry.record_name <> 'tool_result'
-            and telemetry.client = results.client
-            and telemetry.tool_use_id = results.tool_use_id
-            and telemetry.session_id is not distinct from results.session_id
-    where results.client is null
+    select * from {{ ref('int_telemetry_tool_calls_decided') }}
+    where is_counted
 
 ),
 
@@ -45,6 +21,12 @@ combined as (
         call_id as call_key,
         call_id,
         session_id,
+        agent_id,
+        user_id,
+        cast(null as string) as account_uuid,
+        cast(null as string) as email,
+        cast(null as string) as installation_id,
+        mcp_id,
         tool_name,
         outcome,
         duration_ms,
@@ -60,13 +42,19 @@ combined as (
         record_id as call_key,
         coalesce(tool_use_id, record_id) as call_id,
         session_id,
+        agent_id,
+        cast(null as string) as user_id,
+        account_uuid,
+        email,
+        installation_id,
+        mcp_id,
         tool_name,
         outcome,
         duration_ms,
         recorded_at as counted_at,
         {{ moved_by_milliseconds('recorded_at', '-coalesce(duration_ms, 0)') }} as started_at,
         recorded_at as ended_at
-    from telemetry_calls
+    from telemetry
 
 )
 

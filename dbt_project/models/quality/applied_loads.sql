@@ -6,6 +6,7 @@
     'usage_by_agent', 'usage_by_user', 'session_metrics', 'billing_conversation_lines',
     'billing_conversations', 'row_ledger', 'superseded_rows', 'ignored_files', 'night',
     'unpriced_models',
+    'telemetry_rules', 'reconciliation', 'source_freshness',
 ] %}
 {%- for model in after %}
 -- depends_on: {{ ref(model) }}

@@ -13,6 +13,8 @@ identities as (
         signal,
         client,
         record_name,
+        role,
+        left_out_rule,
         recorded_at,
         event_date
     from records

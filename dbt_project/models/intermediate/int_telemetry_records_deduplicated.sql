@@ -1,3 +1,3 @@
 {{ config(materialized='incremental', unique_key='record_id') }}
 
-{{ first_copies(ref('stg_claude_code_requests'), 'record_id') }}
+{{ first_copies(ref('stg_telemetry_records'), 'record_id') }}

@@ -1,0 +1,189 @@
+{{ config(materialized='incremental', unique_key='unit_key') }}
+{%- set context = telemetry_price_context() %}
+
+-- A session and its authority, a trace and its spans are decided together: one new record writes
+-- its whole unit again, so that neither the order nor the nights of delivery matter.
+-- depends_on: {{ ref('stg_telemetry_records') }}
+with recursive records as (
+
+    {{ of_touched_units(ref('int_telemetry_records_deduplicated')) }}
+
+),
+
+ranked as (
+
+    select
+        *,
+        case signal
+            when 'log' then {{ of_client('log_rank') }}
+            when 'metric' then {{ of_client('metric_rank') }}
+            else {{ of_client('span_rank') }}
+        end as signal_rank,
+        {{ tokens_of_request() }} > 0 as has_usage
+    from records
+
+),
+
+authorities as (
+
+    select
+        unit_key,
+        min(nullif(signal_rank, '')) as authority_rank
+    from ranked
+    where
+        role in ('request', 'failed_request', 'attempt', 'tokens_point', 'cost_point')
+        or (role = 'agent' and has_usage)
+    group by unit_key
+
+),
+
+-- Twins are copies of one event, with or without some of its fields, and spans sent twice.
+told_apart as (
+
+    select
+        *,
+        row_number() over (
+            partition by {{ twin_of_request() }}
+            order by has_usage desc, recorded_at desc, email is null asc, record_id asc
+        ) as twin_number,
+        max(email) over (partition by {{ twin_of_request() }}) as twins_email,
+        max(account_uuid) over (partition by {{ twin_of_request() }}) as twins_account_uuid,
+        row_number() over (
+            partition by unit_key, role, trace_id, coalesce(span_id, record_id)
+            order by attempt desc nulls last, recorded_at desc, email is null asc, record_id asc
+        ) as attempts_after
+    from ranked
+    where role in ('request', 'failed_request', 'attempt', 'agent')
+
+),
+
+{{ lineage_of_spans('told_apart') }}
+
+holding as (
+
+    select
+        lineage.unit_key,
+        lineage.trace_id,
+        lineage.ancestor_span_id as span_id,
+        bool_or(told_apart.role = 'request') as holds_request,
+        bool_or(told_apart.has_usage) as holds_usage
+    from lineage
+    inner join told_apart on lineage.record_id = told_apart.record_id
+    group by lineage.unit_key, lineage.trace_id, lineage.ancestor_span_id
+
+),
+
+-- The finest record of a usage counts. A call without usage counts unless it holds another, or is
+-- part of one that has usage.
+judged as (
+
+    select
+        told_apart.*,
+        coalesce(told_apart.session_id, inherited.session_id) as own_session_id,
+        coalesce(
+            told_apart.account_uuid, told_apart.twins_account_uuid, inherited.account_uuid
+        ) as own_account_uuid,
+        coalesce(told_apart.email, told_apart.twins_email, inherited.email) as own_email,
+        coalesce(told_apart.installation_id, inherited.installation_id) as own_installation_id,
+        coalesce(told_apart.agent_id, inherited.agent_id) as own_agent_id,
+        told_apart.role <> 'agent' or not coalesce(holding.holds_request, false) as is_request,
+        case
+            when coalesce(told_apart.signal_rank, '') <> authorities.authority_rank
+                then
+                    case authorities.authority_rank
+                        when {{ of_client('log_rank') }} then 'logs_are_the_authority'
+                        when {{ of_client('metric_rank') }} then 'metrics_are_the_authority'
+                        else 'spans_are_the_authority'
+                    end
+            when told_apart.twin_number > 1 then 'twin_of_a_record_that_counts'
+            when told_apart.role = 'attempt' and told_apart.attempts_after > 1
+                then 'attempt_that_was_repeated'
+            when told_apart.role = 'attempt' and not told_apart.is_failed
+                then 'attempt_that_succeeded'
+            when told_apart.role = 'agent' and not told_apart.has_usage
+                then 'agent_without_usage_of_its_own'
+            when told_apart.has_usage and coalesce(holding.holds_usage, false)
+                then 'adds_up_its_children'
+            when not told_apart.has_usage and coalesce(holding.holds_request, false)
+                then 'wraps_a_request'
+            when not told_apart.has_usage and coalesce(inherited.is_inside_usage, false)
+                then 'part_of_a_request'
+            when told_apart.is_failed then 'failed_request'
+            else 'request'
+        end as rule
+    from told_apart
+    left join authorities on told_apart.unit_key = authorities.unit_key
+    left join inherited on told_apart.record_id = inherited.record_id
+    left join holding
+        on
+            told_apart.signal = 'span'
+            and told_apart.unit_key = holding.unit_key
+            and told_apart.trace_id = holding.trace_id
+            and told_apart.span_id = holding.span_id
+
+),
+
+-- A failed request of a log used nothing, by the client's own account.
+decided as (
+
+    select
+        load_id,
+        file_id,
+        record_id,
+        unit_key,
+        signal,
+        client,
+        rule,
+        rule in ('request', 'failed_request') as is_counted,
+        is_request,
+        request_id,
+        own_session_id as session_id,
+        own_account_uuid as account_uuid,
+        own_email as email,
+        own_installation_id as installation_id,
+        team_id,
+        cost_centre,
+        own_agent_id as agent_id,
+        provider,
+        model,
+        service_tier,
+        speed,
+        is_failed,
+        case when is_failed then error_type end as error_type,
+        attempt,
+        is_input_repaired,
+        duration_ms,
+        {% for bucket in [
+            'input_tokens', 'cache_read_tokens', 'cache_write_5m_tokens', 'cache_write_1h_tokens',
+            'output_tokens',
+        ] -%}
+        case
+            when role in ('failed_request', 'attempt') then 0
+            else {{ bucket }}
+        end as {{ bucket }},
+        {% endfor -%}
+        reasoning_tokens,
+        stated_total_tokens,
+        case
+            when role = 'failed_request' and {{ of_client('reports_cost') }} = 'true' then 0
+            else reported_cost_usd
+        end as reported_cost_usd,
+        recorded_at,
+        event_date
+    from judged
+
+),
+
+{{ price_ctes('decided', context) }},
+
+priced as (
+
+    select
+        decided.*,
+        {{ estimated_cost() }} as estimated_cost_usd
+    from decided
+    {{ join_prices('recorded_at', context) }}
+
+)
+
+select * from priced

@@ -1,0 +1,65 @@
+-- Only where logs count do metrics tell the same again, and can be held against them.
+with requests as (
+
+    select
+        client,
+        coalesce(session_id, {{ unattributed() }}) as session_id,
+        cast(sum(input_tokens) as bigint) as input_tokens,
+        cast(sum(cache_read_tokens) as bigint) as cache_read_tokens,
+        cast(sum(cache_write_5m_tokens + cache_write_1h_tokens) as bigint) as cache_write_tokens,
+        cast(sum(output_tokens) as bigint) as output_tokens,
+        cast(sum(reported_cost_usd) as decimal(38, 12)) as reported_cost_usd
+    from {{ ref('int_telemetry_requests_decided') }}
+    where is_counted and signal = 'log'
+    group by client, coalesce(session_id, {{ unattributed() }})
+
+),
+
+metrics as (
+
+    select
+        client,
+        coalesce(session_id, {{ unattributed() }}) as session_id,
+        cast(sum(input_tokens) as bigint) as input_tokens,
+        cast(sum(cache_read_tokens) as bigint) as cache_read_tokens,
+        cast(sum(cache_write_5m_tokens) as bigint) as cache_write_tokens,
+        cast(sum(output_tokens) as bigint) as output_tokens,
+        cast(sum(reported_cost_usd) as decimal(38, 12)) as reported_cost_usd
+    from {{ ref('int_telemetry_points_decided') }}
+    where rule = 'logs_are_the_authority' and is_first_of_instant
+    group by client, coalesce(session_id, {{ unattributed() }})
+
+),
+
+compared as (
+    {%- for measure in [
+        'input_tokens', 'cache_read_tokens', 'cache_write_tokens', 'output_tokens',
+        'reported_cost_usd',
+    ] %}
+
+    select
+        requests.client,
+        requests.session_id,
+        '{{ measure }}' as measure,
+        cast(coalesce(requests.{{ measure }}, 0) as decimal(38, 12)) as by_logs,
+        cast(coalesce(metrics.{{ measure }}, 0) as decimal(38, 12)) as by_metrics
+    from requests
+    inner join metrics
+        on requests.client = metrics.client and requests.session_id = metrics.session_id
+    {%- if not loop.last %}
+
+    union all
+    {%- endif %}
+    {%- endfor %}
+
+)
+
+select
+    client,
+    session_id,
+    measure,
+    by_logs,
+    by_metrics,
+    cast(by_metrics - by_logs as decimal(38, 12)) as difference,
+    by_metrics = by_logs as is_equal
+from compared
