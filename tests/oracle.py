@@ -615,7 +615,7 @@ class Point:
 
 
 USAGE_METRICS = ("claude_code.token.usage", "claude_code.cost.usage")
-BUCKETS = {
+BUCKETS_OF_TYPES = {
     "input": "uncached", "cacheRead": "cache_read", "cacheCreation": "cache_write",
     "output": "output",
 }  # fmt: skip
@@ -702,15 +702,25 @@ def metric_rows(
                 "user_id": telemetry_user(point.attributes, owners),
                 "sent_email": read_field("id", point.attributes.get("user.email")),
                 "agent_id": None, "model": model, "at": point.at, "start": point.at,
-                "end": point.at, "is_failed": False, "uncached": 0, "cache_read": 0,
-                "cache_write": 0, "output": 0, "reported_cost_usd": None,
+                "end": point.at, "is_failed": False, "uncached": None, "cache_read": None,
+                "cache_write": None, "output": None, "reported_cost_usd": None,
             },
         )  # fmt: skip
         if point.metric == "claude_code.cost.usage":
             row["reported_cost_usd"] = (row["reported_cost_usd"] or 0) + increment
         else:
-            row[BUCKETS[point.attributes["type"]]] += int(increment)
-    yield from rows.values()
+            bucket = BUCKETS_OF_TYPES[point.attributes["type"]]
+            row[bucket] = (row[bucket] or 0) + int(increment)
+    for (_, model, speed, at), row in rows.items():
+        read, written = row["cache_read"], row["cache_write"]
+        row["estimated_cost_usd"] = list_price(
+            "anthropic",
+            model,
+            at,
+            [row["uncached"], read, written, 0 if written is not None else None, row["output"]],
+            {"speed": speed} if isinstance(speed, str) else {},
+        )
+        yield row | {name: row[name] or 0 for name in BUCKETS_OF_TYPES.values()}
 
 
 def lookup_form(identity: str) -> str:
@@ -1314,7 +1324,7 @@ class Session:
     """One row of session_metrics before it is written: its requests and figures.
 
     `figures` holds cost (USD, None where unknown), tokens, duration (microseconds) and requests
-    (None: metrics only), by name.
+    (None where metrics alone tell of the session).
     """
 
     client: str
@@ -1322,7 +1332,7 @@ class Session:
     requests: list[Row]
     started_at: int
     ended_at: int
-    figures: dict[str, Any]
+    figures: dict[str, int | Fraction | None]
 
 
 def known_sum(requests: list[Row], name: str) -> Fraction | None:
@@ -1381,8 +1391,8 @@ def typical_figures(sessions: list[Session]) -> dict[str, Typical]:
 
 def comparison_cells(session: Session, typical: dict[str, Typical], name: str) -> tuple[str, str]:
     """Ratio to the median, and whether at or above P95; empty where nothing is typical."""
-    is_outside = session.session_id == UNATTRIBUTED or session.figures[name] is None
-    if name not in typical or is_outside:
+    is_known = session.figures[name] is not None
+    if name not in typical or session.session_id == UNATTRIBUTED or not is_known:
         return "", ""
     ratio = Fraction(session.figures[name]) / typical[name].median
     return fixed(ratio, 6), flag_cell(session.figures[name] >= typical[name].p95)

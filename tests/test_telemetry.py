@@ -431,7 +431,7 @@ def figures(warehouse: Warehouse) -> dict[str, list[Row]]:
             "select * from intermediate.int_llm_requests_combined order by client, request_key",
             "select * from intermediate.int_tool_calls_combined order by client, call_key",
             "select * from quality.telemetry_rules order by client, signal, rule",
-            "select * from quality.reconciliation order by client, session_id, measure",
+            "select * from quality.reconciliation order by comparison, client, subject, measure",
         )
     }
 
@@ -500,7 +500,7 @@ def test_every_record_falls_under_one_rule(landed: Warehouse) -> None:
 
 def test_metrics_are_held_against_the_logs(landed: Warehouse) -> None:
     rows = landed.query(
-        "select measure, difference from quality.reconciliation where session_id = 'logs' "
+        "select measure, difference from quality.reconciliation where subject = 'logs' "
         "order by measure"
     )
     assert rows == [

@@ -386,7 +386,7 @@ prices_of_names as (
 {#-
     Left-joins `prices`, of which at most one row fits; the request's columns stay unqualified.
 
-    prompt_tokens: the size that tiers go by, where the tokens of the row are not those of one prompt.
+    prompt_tokens: the size that tiers go by, where a row's tokens are not those of one prompt.
 -#}
 {% macro join_prices(at, context, prices='prices_of_names', prompt_tokens=none) -%}
     {%- set size = prompt_tokens or priced_input_tokens() -%}

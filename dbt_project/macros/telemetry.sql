@@ -325,7 +325,7 @@ inherited as (
         when {{ stated_1h }} is not null then {{ stated_1h }}
         {%- else %}
         when {{ stated_1h }} is not null
-            then case when {{ tokens }} > {{ stated_1h }} then {{ tokens }} - {{ stated_1h }} else 0 end
+            then greatest({{ tokens }} - {{ stated_1h }}, 0)
         {%- endif %}
         when night.cache_write_ttl = '{{ ttl }}' then {{ tokens }}
         else 0

@@ -64,8 +64,7 @@ requests_in_windows as (
         ['client', 'coalesce(session_id, ' ~ unattributed() ~ ') as session_id', 'agent_id',
          'user_id', 'email', 'model', 'is_request', 'is_failed', 'input_tokens',
          'cache_read_tokens', 'cache_write_5m_tokens', 'cache_write_1h_tokens', 'output_tokens',
-         'estimated_cost_usd',
-         'reported_cost_usd', 'started_at', 'ended_at'],
+         'estimated_cost_usd', 'reported_cost_usd', 'started_at', 'ended_at'],
         windows, 'analytics', timeframes
     ) }}
 

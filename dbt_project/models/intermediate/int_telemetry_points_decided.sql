@@ -65,6 +65,9 @@ sorted as (
         {{ increment_of_types(buckets[bucket]) }} as {{ bucket }},
         {% endfor -%}
         case when role = 'cost_point' then increment end as cost,
+        role = 'tokens_point'
+        and {{ increment_of_types(buckets.values() | sum(start=[])) }} is null
+            as is_of_unknown_type,
         {{ of_client('input_includes_cache') }} = 'true' as input_includes_cache
     from increments
 
@@ -75,8 +78,9 @@ merged as (
 
     select
         *,
-        row_number() over (partition by {{ instant_of_points() }} order by record_id)
-            as point_number,
+        row_number() over (
+            partition by {{ instant_of_points() }} order by is_of_unknown_type, record_id
+        ) as point_number,
         {%- for bucket in buckets.keys() | list + ['cost'] %}
         sum({{ bucket }}) over (partition by {{ instant_of_points() }}) as {{ bucket }}_sum,
         {%- endfor %}
@@ -95,11 +99,14 @@ decided as (
         merged.signal,
         merged.client,
         case
+            when merged.is_of_unknown_type then 'unknown_type_of_tokens'
             when has_finer.has_logs then 'logs_are_the_authority'
             when merged.point_number > 1 then 'merged_with_points_of_its_instant'
             else 'metrics'
         end as rule,
-        coalesce(has_finer.has_logs, false) = false and merged.point_number = 1 as is_counted,
+        not coalesce(has_finer.has_logs, false)
+        and not merged.is_of_unknown_type
+        and merged.point_number = 1 as is_counted,
         merged.point_number = 1 as is_first_of_instant,
         merged.session_id,
         merged.account_uuid,
