@@ -97,9 +97,9 @@ def _attach_sources(connection: duckdb.DuckDBPyConnection, home: Path) -> None:
             f'create view scratch.raw."{source}" as '
             f"select * from read_parquet([{paths}], union_by_name = true)"
         )
-    for name in ("night", "windows", "loads", "ignored_files"):
-        path = str(home / "run" / f"{name}.parquet").replace("'", "''")
-        connection.execute(f"create view scratch.run.{name} as select * from '{path}'")
+    for file in sorted((home / "run").glob("*.parquet")):
+        path = str(file).replace("'", "''")
+        connection.execute(f"create view scratch.run.\"{file.stem}\" as select * from '{path}'")
 
 
 def usage_by_agent(published: Path, compiled: Path) -> dict[str, float]:

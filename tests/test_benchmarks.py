@@ -10,6 +10,7 @@ from benchmarks.measure import in_process
 from benchmarks.work import load
 from orchestration.landing.contract import read_contract
 from orchestration.project import CONTRACT
+from tests.conftest import Warehouse
 
 TREE = generate.Tree(events=4_000, days=30, agents=20, users=50, sessions=300, odd=0.05)
 
@@ -80,3 +81,14 @@ def test_what_loading_is_compared_with_reads_the_same_rows(tmp_path: Path) -> No
     loaded = in_process(load, tmp_path / "ndjson", tmp_path / "raw").result
     assert rows == [loaded, loaded]
     assert set(tables) <= set(read_contract(CONTRACT))
+
+
+def test_what_a_rebuild_is_compared_with_makes_the_same_marts(
+    sample: Warehouse, tmp_path: Path
+) -> None:
+    database = tmp_path / "warehouse.duckdb"
+    plain.build_models(sample.home, database)
+    with duckdb.connect(str(database), read_only=True) as connection:
+        for mart in ("usage_by_agent", "usage_by_user", "session_metrics", "billing_conversations"):
+            query = f"select * from marts.{mart} order by all"
+            assert connection.execute(query).fetchall() == sample.query(query), mart
