@@ -13,7 +13,7 @@ help:
 	@echo "make night   run the night on the sample, and leave CSV files in exports/latest"
 	@echo "make test    pass the tests"
 	@echo "make lint    check the style of Python and SQL"
-	@echo "make bench   measure everything beside the plain alternatives; SIZE=... for other sizes than 2,000,000 events"
+	@echo "make bench   measure everything beside the plain alternatives; SIZE=... for other sizes than 5,000,000 events"
 	@echo "make dev     open Dagster in a browser: the graph, the schedule, the sensor"
 	@echo "make sql     query what was published; Q=\"select ...\" for one query"
 	@echo "make docs    write the dbt documentation of the last night to one HTML file"

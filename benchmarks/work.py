@@ -22,10 +22,9 @@ def load(landing: Path, raw: Path) -> int:
     return land(landing, raw, read_contract(CONTRACT), False, MEMORY_LIMIT).rows.total()
 
 
-def publish_again(settings: Settings) -> None:
-    """Publish the build file, all that it holds."""
-    nodes = json.loads(models.MANIFEST.read_text(encoding="utf-8"))["nodes"].values()
-    publish.stage_candidate(settings, {(node["schema"], node["name"]) for node in nodes})
+def publish_again(settings: Settings, relations: set[tuple[str, str]]) -> None:
+    """Publish the build file, all that it holds: schema and name of each relation."""
+    publish.stage_candidate(settings, relations)
     publish.publish_candidate(settings)
 
 
