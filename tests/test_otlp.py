@@ -466,7 +466,33 @@ def test_of_a_rejected_telemetry_line_only_a_short_head_is_kept(zone: Zone) -> N
         == []
     )
     rows = zone.rows("rejected_rows")
-    assert [len(row["raw_text"]) for row in rows] == [120, 120]
+    assert [row["raw_text"].endswith('"key": "service.name", ') for row in rows] == [True, True]
+    assert b"planted" not in zone.bytes_below_raw()
+
+
+def test_of_a_line_that_is_no_export_request_no_value_is_kept(zone: Zone) -> None:
+    assert landed(zone, {"prompt": "planted"}) == []
+    assert [row["raw_text"] for row in zone.rows("rejected_rows")] == ['{"prompt"']
+    assert b"planted" not in zone.bytes_below_raw()
+
+
+def test_a_text_that_is_no_number_is_not_quoted(zone: Zone) -> None:
+    assert landed(zone, logs(log({"cost_usd": "planted"}))) == []
+    assert b"planted" not in zone.bytes_below_raw()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "llm.output_messages.0.message.function_call_arguments_json", "llm.function_call",
+        "ai.response.toolCalls", "gen_ai.tool.call.arguments.city", "file_path", "new_context",
+        "system_prompt_preview", "llm.prompt_template.variables", "crewai.agent.goal",
+        "retrieval.documents.0.document.metadata", "exception.stacktrace", "error",
+    ],
+)  # fmt: skip
+def test_a_single_word_under_a_name_of_content_is_never_written(zone: Zone, name: str) -> None:
+    [row] = landed(zone, logs(log({name: "planted", "some.thing": '{"a":"planted"}'})))
+    assert row["attributes"] == {"event.name": "api_request"}
     assert b"planted" not in zone.bytes_below_raw()
 
 

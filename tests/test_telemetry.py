@@ -330,6 +330,49 @@ def openinference_trace() -> list[Request]:
     ]  # fmt: skip
 
 
+def codex_twin() -> list[Request]:
+    """Two records of one request, of which the second says nothing of cached tokens."""
+    here = {"conversation__id": "twin", "input_token_count": "900", "output_token_count": "70"}
+    usual = {"event__kind": "response.completed", "model": "gpt-5.1-codex"}
+    return [
+        codex_completed(3, cached_token_count="600", **here),
+        codex_log("codex.sse_event", 3, "codex_cli_rs", target="codex_otel.trace_safe", **usual, **here),
+        codex_log("codex.tool_result", 4, conversation__id="twin", call_id="t1", tool_name="shell",
+                  success="true", duration_ms="31"),
+        codex_log("codex.tool_result", 4, "codex_cli_rs", conversation__id="twin", call_id="t1",
+                  tool_name="shell", success="true"),
+    ]  # fmt: skip
+
+
+def claude_parts(session: str, trace: str) -> list[Request]:
+    """Tool calls whose end and whose decision stand in spans of their own."""
+    inside = {"service": "claude-code", "trace": trace, "session__id": session,
+              "scope": "com.anthropic.claude_code.tracing"}  # fmt: skip
+    return [
+        span("claude_code.tool", 1, **inside, tool_name="Bash", tool_use_id="p1"),
+        span("claude_code.tool.execution", 2, 1, **inside, success=False),
+        span("claude_code.tool", 3, **inside, tool_name="Bash", tool_use_id="p2"),
+        span(
+            "claude_code.tool.blocked_on_user", 4, 3, **inside, decision="reject", source="config"
+        ),
+    ]
+
+
+def odd_totals() -> list[Request]:
+    return [
+        span("Embeddings", 1, trace="f1", session__id="embedding", thread__id="140234",
+             openinference__span__kind="EMBEDDING", llm__token_count__total=9),
+        # The total of Google's API has the thoughts, which the output has not.
+        span("generate_content", 1, trace="f2", session__id="google",
+             gen_ai__operation__name="generate_content", gen_ai__provider__name="gcp.gemini",
+             gen_ai__usage__input_tokens=9100, gen_ai__usage__output_tokens=210,
+             gen_ai__usage__total_tokens=9610),
+        # An empty text says nothing, and is no reason to refuse the rest.
+        span("litellm_request", 1, trace="f3", service="litellm", session__id="empty",
+             gen_ai__usage__input_tokens="", gen_ai__usage__output_tokens=5),
+    ]  # fmt: skip
+
+
 CASES: dict[str, list[Request]] = {
     "logs": [
         claude_request(1, 1, "logs"),
@@ -365,6 +408,23 @@ CASES: dict[str, list[Request]] = {
     "nested": nested_trace(),
     "litellm": litellm_trace(),
     "openinference": openinference_trace(),
+    "twin": codex_twin(),
+    "parts": claude_parts("parts", "f4"),
+    # The log is the authority: a decision is not told by a span that does not count.
+    "logged parts": [
+        claude_request(1, 1, "logged"),
+        claude_log(
+            "tool_decision",
+            2,
+            "logged",
+            tool_use_id="p2",
+            tool_name="Bash",
+            decision="reject",
+            source="config",
+        ),
+        *claude_parts("logged", "f5"),
+    ],
+    "odd totals": odd_totals(),
 }
 
 # Client and session -> requests, failed ones, uncached input, cache read, cache write, output, cost.
@@ -380,6 +440,11 @@ TOTALS: dict[tuple[str, str], tuple[Any, ...]] = {
     ("bot", "agent"): (3, 1, 300, 600, 0, 70, "0.0101"),
     ("bot", "nested"): (4, 1, 300, 0, 0, 15, None),
     ("litellm", "litellm"): (2, 1, 8, 0, 0, 2, "0.5"),
+    ("claude_code", "logged"): (1, 0, 100, 1000, 1, 10, "0.01"),
+    ("codex", "twin"): (1, 0, 300, 600, 0, 70, None),
+    ("bot", "embedding"): (1, 0, 9, 0, 0, 0, None),
+    ("bot", "google"): (1, 0, 9100, 0, 0, 510, None),
+    ("litellm", "empty"): (1, 0, 0, 0, 0, 5, None),
     ("bot", "openinference"): (4, 0, 300 + 7 + 10 + 500, 600 + 500, 30, 72, None),
 }
 
@@ -389,6 +454,9 @@ CALLS: dict[tuple[str, str], list[tuple[str | None, str, str]]] = {
         (None, "Bash", "blocked"), (None, "Bash", "executed"), (None, "Bash", "rejected"),
         (None, "Read", "unknown"), ("calc", "add", "failed"), ("git_hub", "find_issue", "executed"),
     ],
+    ("claude_code", "parts"): [(None, "Bash", "blocked"), (None, "Bash", "failed")],
+    ("claude_code", "logged"): [(None, "Bash", "blocked")],
+    ("codex", "twin"): [(None, "shell", "executed")],
     ("claude_code", "delta"): [(None, "Bash", "executed")],
     ("claude_code", "spans"): [(None, "Bash", "executed")],
     ("codex", "codex"): [
@@ -493,8 +561,8 @@ def test_every_record_falls_under_one_rule(landed: Warehouse) -> None:
     )} == {
         "accompanies_a_failed_request": 2, "adds_up_its_children": 2, "attempt_that_succeeded": 1,
         "attempt_that_was_repeated": 2, "decision_told_by_its_result": 3,
-        "is_the_raw_half_of_a_request": 1, "part_of_a_call": 2, "part_of_a_request": 1,
-        "twin_of_a_record_that_counts": 1, "wraps_a_request": 1,
+        "is_the_raw_half_of_a_request": 1, "part_of_a_call": 6, "part_of_a_request": 1,
+        "twin_of_a_record_that_counts": 3, "wraps_a_request": 1,
     }  # fmt: skip
 
 

@@ -178,8 +178,8 @@
     case when signal = 'log' then coalesce(stamp, cast(recorded_at as string)) end,
     case when signal = 'log' then concat_ws(
         '|', coalesce(sequence, ''), coalesce(request_id, ''), coalesce(model, ''),
-        coalesce(cast(attempt as string), ''), coalesce(cast(input_tokens as string), ''),
-        coalesce(cast(output_tokens as string), '')
+        coalesce(cast(attempt as string), ''), coalesce(cast(stated_input_tokens as string), ''),
+        coalesce(cast(stated_output_tokens as string), '')
     ) end
 {%- endmacro %}
 
@@ -307,7 +307,8 @@ inherited as (
     case when signal = 'log' then coalesce(stamp, cast(recorded_at as string)) end,
     case when signal = 'log' then concat_ws(
         '|', coalesce(sequence, ''), coalesce(tool_use_id, ''), coalesce(tool_name, ''),
-        coalesce(cast(duration_ms as string), ''), coalesce(decision, '')
+        case when tool_use_id is null then coalesce(cast(duration_ms as string), '') else '' end,
+        coalesce(decision, '')
     ) end
 {%- endmacro %}
 

@@ -11,6 +11,14 @@ CONTENT_WORDS = {
     "query", "reasoning", "response", "responses", "result", "results", "schema", "stderr", "stdin",
     "stdout", "system", "text", "thinking", "thought", "thoughts", "value",
 }  # fmt: skip
+# In telemetry also what instrumentations put their clients' data under: as the last word of a name,
+# and anywhere in it.
+TELEMETRY_WORDS = {
+    "backstory", "call", "calls", "context", "documents", "error", "events", "exception", "goal",
+    "json", "metadata", "object", "path", "paths", "preview", "stacktrace", "tasks", "template",
+    "tools", "values", "variables",
+}  # fmt: skip
+TELEMETRY_WORDS_ANYWHERE = {"argument", "args", "arguments", "parameters", "template"}
 LONGEST_TEXT = 256
 # Whatever its name, a text of more words is a sentence that somebody or a model wrote.
 MOST_WORDS = 4
@@ -18,8 +26,22 @@ MOST_WORDS = 4
 
 def is_content_name(name: str) -> bool:
     """Whether text under this name is content, by the last word of the name."""
-    words = re.split(r"[._\-\s]", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
-    return words[-1] in CONTENT_WORDS
+    return _words(name)[-1] in CONTENT_WORDS
+
+
+def is_telemetry_content(name: str, text: str) -> bool:
+    """Whether a text of telemetry under a name that no seed knows is content; JSON always is."""
+    words = _words(name)
+    return (
+        is_content(name, text)
+        or words[-1] in TELEMETRY_WORDS
+        or not TELEMETRY_WORDS_ANYWHERE.isdisjoint(words)
+        or text.lstrip().startswith(("{", "["))
+    )
+
+
+def _words(name: str) -> list[str]:
+    return re.split(r"[._\-\s]", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
 
 
 def is_content(name: str, text: str) -> bool:

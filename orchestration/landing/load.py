@@ -679,10 +679,16 @@ class _Load:
         )
 
     def _raw_text(self, source: str, raw: bytes | str) -> str:
-        """The text of a rejected line as far as it is kept: of telemetry a short head."""
+        """The text of a rejected line as far as it is kept: of telemetry a short head.
+
+        The head ends where the first value begins, which may be content.
+        """
         text = raw if isinstance(raw, str) else raw.decode("utf-8", "backslashreplace")
         if source == TELEMETRY:
-            return _encodable(text[:LONGEST_OTLP_TEXT])
+            head = text[:LONGEST_OTLP_TEXT]
+            if not self.keeps_content:
+                head = head.partition('"value"' if '"resource' in head else ":")[0]
+            return _encodable(head)
         if not self.keeps_content:
             try:
                 value = json.loads(text)

@@ -13,7 +13,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Any
 
-from orchestration.landing.content import LONGEST_TEXT, MOST_WORDS, is_content, looks_like_content
+from orchestration.landing.content import (
+    LONGEST_TEXT,
+    MOST_WORDS,
+    is_telemetry_content,
+    looks_like_content,
+)
 from orchestration.landing.decode import (
     AMOUNT_PLACES,
     DECIMAL_TEXT,
@@ -276,7 +281,7 @@ def _texts(
         kind = kinds.get(name)
         if name == "tool_parameters" and isinstance(value, str):
             kept.update(_tool_parameters(value))
-        if kind in COUNTED and value is not None:
+        if kind in COUNTED and value not in (None, ""):
             kept[name], was_rounded = _number(name, kind, value)
             rounded += was_rounded
         elif keeps_content or not _is_content(name, value, kind):
@@ -306,7 +311,7 @@ def _is_content(name: str, value: Any, kind: str | None) -> bool:
     if isinstance(value, (bool, int, float)) or value is None:
         return False
     text = _text(value) or ""
-    return looks_like_content(text) if kind == "text" else is_content(name, text)
+    return looks_like_content(text) if kind == "text" else is_telemetry_content(name, text)
 
 
 def _tool_parameters(text: str) -> dict[str, str]:
@@ -327,7 +332,10 @@ def _number(name: str, kind: str, value: Any) -> tuple[str, bool]:
     """A counted value as plain decimal text, and whether it was rounded; raises Rejection."""
     text = value.strip() if isinstance(value, str) else _text(value) or ""
     if not DECIMAL_TEXT.fullmatch(text):
-        raise Rejection("not_a_number", f"{name} is {text[:60]!r}, not a number")
+        # Only what looks like a number is shown: any other text may be content.
+        is_shown = re.fullmatch(r"[0-9eE+\-.,_ ]{0,60}", text)
+        shown = repr(text) if is_shown else f"a text of {len(text)} characters"
+        raise Rejection("not_a_number", f"{name} is {shown}, not a number")
     number = Decimal(text)
     if number < 0:
         raise Rejection("negative", f"{name} is {text[:60]}, which is negative")

@@ -59,16 +59,6 @@
 {% endmacro %}
 
 
-{#- The different elements of an array, in order. -#}
-{% macro distinct_elements(array) %}
-    {{- return(adapter.dispatch('distinct_elements', 'warehouse')(array)) -}}
-{% endmacro %}
-
-{% macro duckdb__distinct_elements(array) %}
-    {{- return('array_sort(array_distinct(' ~ array ~ '))') -}}
-{% endmacro %}
-
-
 {#- A member of a JSON object as text; null where it is missing or null. -#}
 {% macro json_member(expression, name) %}
     {{- return(adapter.dispatch('json_member', 'warehouse')(expression, name)) -}}

@@ -13,26 +13,39 @@
     ('duration', 'duration_ms'),
     ('requests', 'request_count'),
 ] -%}
+{%- set columns_of_requests = [
+    'client', 'session_id', 'agent_id', 'email', 'model', 'is_request', 'is_failed',
+    'input_tokens', 'cache_read_tokens', 'cache_write_5m_tokens', 'cache_write_1h_tokens',
+    'output_tokens', 'estimated_cost_usd', 'reported_cost_usd', 'counted_at', 'started_at',
+    'ended_at',
+] -%}
+{%- set is_recent -%}
+requests.counted_at >= (select min(window_start_at) from {{ windows }} where page = 'analytics')
+        and requests.counted_at < (
+            select max(window_end_at) from {{ windows }} where page = 'analytics'
+        )
+{%- endset -%}
+-- What the platform sent names its user, and is not joined: it may be much, and would be hashed.
 with identified_requests as (
 
     select
-        requests.client,
-        requests.session_id,
-        requests.agent_id,
-        requests.email,
-        requests.model,
-        requests.is_request,
-        requests.is_failed,
-        requests.input_tokens,
-        requests.cache_read_tokens,
-        requests.cache_write_5m_tokens,
-        requests.cache_write_1h_tokens,
-        requests.output_tokens,
-        requests.estimated_cost_usd,
-        requests.reported_cost_usd,
-        requests.counted_at,
-        requests.started_at,
-        requests.ended_at,
+        {%- for column in columns_of_requests %}
+        requests.{{ column }},
+        {%- endfor %}
+        requests.user_id
+    from {{ requests }} as requests
+    where
+        {{ is_recent }}
+        {%- for identity in ['account_uuid', 'email', 'installation_id'] %}
+        and requests.{{ identity }} is null
+        {%- endfor %}
+
+    union all
+
+    select
+        {%- for column in columns_of_requests %}
+        requests.{{ column }},
+        {%- endfor %}
         coalesce(
             requests.user_id,
             by_account.user_id,
@@ -48,11 +61,11 @@ with identified_requests as (
     left join {{ identities }} as by_installation
         on requests.installation_id = by_installation.identity
     where
-        requests.counted_at >= (
-            select min(window_start_at) from {{ windows }} where page = 'analytics'
-        )
-        and requests.counted_at < (
-            select max(window_end_at) from {{ windows }} where page = 'analytics'
+        {{ is_recent }}
+        and (
+            requests.account_uuid is not null
+            or requests.email is not null
+            or requests.installation_id is not null
         )
 
 ),
@@ -145,15 +158,38 @@ agents_of_sessions as (
 
 ),
 
+-- In two steps, since an array of all requests of a session has to stay in memory.
+models_of_sessions as (
+
+    select
+        timeframe,
+        client,
+        session_id,
+        model
+    from requests_in_windows
+    where model is not null
+    group by timeframe, client, session_id, model
+
+),
+
+model_lists as (
+
+    select
+        timeframe,
+        client,
+        session_id,
+        {{ joined('array_sort(array_agg(model))', ', ') }} as models_used
+    from models_of_sessions
+    group by timeframe, client, session_id
+
+),
+
 requests_per_session as (
 
     select
         timeframe,
         client,
         session_id,
-        {{ joined(
-            distinct_elements('array_agg(model) filter (where model is not null)'), ', '
-        ) }} as models_used,
 
         bool_or(is_request) as has_timeline,
         cast(nullif(count_if(is_request), 0) as bigint) as request_count,
@@ -232,7 +268,7 @@ per_session as (
         agents_of_sessions.agent_id,
         span.started_at,
         span.ended_at,
-        requests.models_used,
+        model_lists.models_used,
         requests.has_timeline,
         requests.session_id <> {{ unattributed() }} as is_in_baseline,
 
@@ -257,6 +293,11 @@ per_session as (
             requests.timeframe = span.timeframe
             and requests.client = span.client
             and requests.session_id = span.session_id
+    left join model_lists
+        on
+            requests.timeframe = model_lists.timeframe
+            and requests.client = model_lists.client
+            and requests.session_id = model_lists.session_id
     left join users_of_sessions
         on
             requests.timeframe = users_of_sessions.timeframe

@@ -28,10 +28,11 @@ has_finer as (
 
     select
         unit_key,
+        authority_date,
         bool_or(signal = 'log') as has_logs
     from records
     where role in ('request', 'failed_request', 'attempt')
-    group by unit_key
+    group by unit_key, authority_date
 
 ),
 
@@ -139,7 +140,10 @@ decided as (
         merged.event_date
     from merged
     cross join night
-    left join has_finer on merged.unit_key = has_finer.unit_key
+    left join has_finer
+        on
+            merged.unit_key = has_finer.unit_key
+            and merged.authority_date is not distinct from has_finer.authority_date
 
 ),
 

@@ -28,12 +28,13 @@ authorities as (
 
     select
         unit_key,
+        authority_date,
         min(nullif(signal_rank, '')) as authority_rank
     from ranked
     where
         role in ('request', 'failed_request', 'attempt', 'tokens_point', 'cost_point')
         or (role = 'agent' and has_usage)
-    group by unit_key
+    group by unit_key, authority_date
 
 ),
 
@@ -44,7 +45,12 @@ told_apart as (
         *,
         row_number() over (
             partition by {{ twin_of_request() }}
-            order by has_usage desc, recorded_at desc, email is null asc, record_id asc
+            order by
+                has_usage desc,
+                cache_read_tokens is null asc,
+                recorded_at desc,
+                email is null asc,
+                record_id asc
         ) as twin_number,
         max(email) over (partition by {{ twin_of_request() }}) as twins_email,
         max(account_uuid) over (partition by {{ twin_of_request() }}) as twins_account_uuid,
@@ -112,7 +118,10 @@ judged as (
             else 'request'
         end as rule
     from told_apart
-    left join authorities on told_apart.unit_key = authorities.unit_key
+    left join authorities
+        on
+            told_apart.unit_key = authorities.unit_key
+            and told_apart.authority_date is not distinct from authorities.authority_date
     left join inherited on told_apart.record_id = inherited.record_id
     left join holding
         on

@@ -34,10 +34,11 @@ authorities as (
 
     select
         unit_key,
+        authority_date,
         min(nullif(signal_rank, '')) as authority_rank
     from ranked
-    where role <> 'path'
-    group by unit_key
+    where role not in ('path', 'tool_part')
+    group by unit_key, authority_date
 
 ),
 
@@ -56,26 +57,55 @@ told_apart as (
 
 {{ lineage_of_spans('told_apart') }}
 
+-- A result or a decision of another signal says nothing where that signal does not count.
 results as (
 
     select
-        unit_key,
-        tool_use_id
+        told_apart.unit_key,
+        told_apart.tool_use_id
     from told_apart
-    where role = 'tool_result' and tool_use_id is not null
-    group by unit_key, tool_use_id
+    inner join authorities
+        on
+            told_apart.unit_key = authorities.unit_key
+            and told_apart.authority_date is not distinct from authorities.authority_date
+            and told_apart.signal_rank = authorities.authority_rank
+    where told_apart.role = 'tool_result' and told_apart.tool_use_id is not null
+    group by told_apart.unit_key, told_apart.tool_use_id
 
 ),
 
 refusals as (
 
     select
-        unit_key,
-        tool_use_id,
-        min(refusal) as refusal
+        told_apart.unit_key,
+        told_apart.tool_use_id,
+        min(told_apart.refusal) as refusal
     from told_apart
-    where role = 'tool_decision' and tool_use_id is not null and refusal is not null
-    group by unit_key, tool_use_id
+    inner join authorities
+        on
+            told_apart.unit_key = authorities.unit_key
+            and told_apart.authority_date is not distinct from authorities.authority_date
+            and told_apart.signal_rank = authorities.authority_rank
+    where
+        told_apart.role = 'tool_decision'
+        and told_apart.tool_use_id is not null
+        and told_apart.refusal is not null
+    group by told_apart.unit_key, told_apart.tool_use_id
+
+),
+
+-- Some clients tell the decision and the end of a call in spans within the call's own.
+parts_of_calls as (
+
+    select
+        unit_key,
+        trace_id,
+        parent_span_id as span_id,
+        min(refusal) as refusal,
+        bool_or(is_unsuccessful or coalesce(is_failed, false)) as is_unsuccessful
+    from ranked
+    where role = 'tool_part' and parent_span_id is not null
+    group by unit_key, trace_id, parent_span_id
 
 ),
 
@@ -94,12 +124,14 @@ judged as (
             when told_apart.role = 'tool_decision' then coalesce(told_apart.refusal, 'unknown')
             when told_apart.error_type = 'policy_violation' then 'blocked'
             when told_apart.refusal is not null then told_apart.refusal
+            when parts_of_calls.refusal is not null then parts_of_calls.refusal
             when
                 told_apart.is_unsuccessful
                 and refusals.refusal is not null
                 and {{ of_client('denied_calls_have_results') }} = 'true'
                 then refusals.refusal
-            when told_apart.is_unsuccessful then 'failed'
+            when told_apart.is_unsuccessful or coalesce(parts_of_calls.is_unsuccessful, false)
+                then 'failed'
             when told_apart.signal = 'span' and told_apart.is_failed then 'failed'
             else 'executed'
         end as outcome,
@@ -129,8 +161,16 @@ judged as (
             else 'tool_call'
         end as rule
     from told_apart
-    left join authorities on told_apart.unit_key = authorities.unit_key
+    left join authorities
+        on
+            told_apart.unit_key = authorities.unit_key
+            and told_apart.authority_date is not distinct from authorities.authority_date
     left join inherited on told_apart.record_id = inherited.record_id
+    left join parts_of_calls
+        on
+            told_apart.unit_key = parts_of_calls.unit_key
+            and told_apart.trace_id = parts_of_calls.trace_id
+            and told_apart.span_id = parts_of_calls.span_id
     left join results
         on
             told_apart.unit_key = results.unit_key

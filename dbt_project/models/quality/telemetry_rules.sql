@@ -21,12 +21,13 @@ at_first_sight as (
         case role
             when 'left_out' then left_out_rule
             when 'path' then 'span_without_usage'
+            when 'tool_part' then 'part_of_a_call'
             else 'informational'
         end as rule,
         cast(sum(records) as bigint) as records,
         cast(0 as bigint) as counted
     from records
-    where role in ('left_out', 'path', 'informational')
+    where role in ('left_out', 'path', 'tool_part', 'informational')
     group by client, signal, role, left_out_rule
 
 ),

@@ -60,7 +60,14 @@ read as (
         temporality,
         {{ telemetry_attribute('token_type') }} as token_type,
         value,
-        {{ telemetry_attribute('input_tokens') }} as stated_input_tokens,
+        -- What is embedded is all input, and some say no more than the total.
+        coalesce(
+            {{ telemetry_attribute('input_tokens') }},
+            case
+                when lower({{ telemetry_attribute('operation') }}) in ('embedding', 'embeddings')
+                    then {{ telemetry_attribute('total_tokens') }}
+            end
+        ) as stated_input_tokens,
         {{ telemetry_attribute('cache_read_tokens') }} as cache_read_tokens,
         {{ telemetry_attribute('cache_write_tokens') }} as cache_write_tokens,
         {{ telemetry_attribute('cache_write_1h_tokens') }} as stated_1h_tokens,
@@ -99,7 +106,15 @@ weighed as (
             + coalesce(cache_write_tokens, 0)
             + coalesce(stated_output_tokens, 0)
             + coalesce(thoughts_tokens, 0)
-        ) as input_excludes_cache
+        ) as input_excludes_cache,
+        -- Some instrumentations of its API leave the thoughts out of the output, but in the total.
+        unit = 'trace'
+        and (
+            {{ begins_with('named_provider', 'google') }}
+            or {{ begins_with('named_provider', 'gcp') }}
+            or {{ begins_with('named_provider', 'gemini') }}
+            or {{ begins_with('named_provider', 'vertex') }}
+        ) as is_of_google
     from read
 
 ),
@@ -122,6 +137,7 @@ typed as (
                     )
             else 'trace:' || coalesce(trace_id, record_id)
         end as unit_key,
+        case when unit = 'session' and session_id is null then event_date end as authority_date,
         trace_id,
         span_id,
         parent_span_id,
@@ -167,10 +183,14 @@ typed as (
         {{ cache_writes('5m', 'cache_write_tokens', 'stated_1h_tokens') }} as cache_write_5m_tokens,
         {{ cache_writes('1h', 'cache_write_tokens', 'stated_1h_tokens') }} as cache_write_1h_tokens,
         case
+            when is_of_google and stated_total_tokens > stated_input_tokens + stated_output_tokens
+                then stated_total_tokens - stated_input_tokens
             when output_includes_thoughts then stated_output_tokens
             else stated_output_tokens + coalesce(thoughts_tokens, 0)
         end as output_tokens,
         coalesce(stated_reasoning_tokens, thoughts_tokens) as reasoning_tokens,
+        stated_input_tokens,
+        stated_output_tokens,
         stated_total_tokens,
         input_includes_cache and input_excludes_cache and cached_tokens > 0 as is_input_repaired,
         reported_cost_usd,
