@@ -168,7 +168,7 @@ class FolderTranslator(DagsterDbtTranslator):
 def dbt_build(
     context: dg.AssetExecutionContext, warehouse: WarehouseHome
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-    """Build every model and run every test; one failed test publishes nothing."""
+    """Build and test what is new; one failed test publishes nothing."""
     settings = warehouse.settings
     night = read_night(settings)
     leaves_facts = not (night.has_new_facts or night.is_full_check)

@@ -170,17 +170,38 @@
 {%- endmacro %}
 
 
-{#- What two records of one LLM request share: a span's id, or all that a log record says of it. -#}
-{% macro twin_of_request() -%}
+{#-
+    What two records of one event share: a span's id, or all that a log record says of it.
+
+    said: what a log record says of it, as SQL texts.
+-#}
+{% macro twin_of(said) -%}
     unit_key, signal, role,
     case when signal = 'span' then trace_id end,
     case when signal = 'span' then coalesce(span_id, record_id) end,
     case when signal = 'log' then coalesce(stamp, cast(recorded_at as string)) end,
-    case when signal = 'log' then concat_ws(
-        '|', coalesce(sequence, ''), coalesce(request_id, ''), coalesce(model, ''),
-        coalesce(cast(attempt as string), ''), coalesce(cast(stated_input_tokens as string), ''),
-        coalesce(cast(stated_output_tokens as string), '')
+    case when signal = 'log' then concat_ws('|',
+        {%- for text in ['sequence'] + said %}
+        coalesce({{ text }}, ''){{ ',' if not loop.last }}
+        {%- endfor %}
     ) end
+{%- endmacro %}
+
+
+{% macro twin_of_request() -%}
+    {{ twin_of([
+        'request_id', 'model', 'cast(attempt as string)', 'cast(stated_input_tokens as string)',
+        'cast(stated_output_tokens as string)',
+    ]) }}
+{%- endmacro %}
+
+
+{#- Of a call with an id some copies tell the duration, and some do not. -#}
+{% macro twin_of_tool_call() -%}
+    {{ twin_of([
+        'tool_use_id', 'tool_name', 'decision',
+        'case when tool_use_id is null then cast(duration_ms as string) end',
+    ]) }}
 {%- endmacro %}
 
 
@@ -296,20 +317,6 @@ inherited as (
         + coalesce(cache_write_1h_tokens, 0)
         + coalesce(output_tokens, 0)
     )
-{%- endmacro %}
-
-
-{#- What two records of one tool call share: a span's id, or all that a log record says of it. -#}
-{% macro twin_of_tool_call() -%}
-    unit_key, signal, role,
-    case when signal = 'span' then trace_id end,
-    case when signal = 'span' then coalesce(span_id, record_id) end,
-    case when signal = 'log' then coalesce(stamp, cast(recorded_at as string)) end,
-    case when signal = 'log' then concat_ws(
-        '|', coalesce(sequence, ''), coalesce(tool_use_id, ''), coalesce(tool_name, ''),
-        case when tool_use_id is null then coalesce(cast(duration_ms as string), '') else '' end,
-        coalesce(decision, '')
-    ) end
 {%- endmacro %}
 
 

@@ -42,6 +42,21 @@ authorities as (
 
 ),
 
+weighed as (
+
+    select
+        ranked.*,
+        authorities.authority_rank,
+        coalesce(ranked.signal_rank, '') = authorities.authority_rank as is_of_authority
+    from ranked
+    left join authorities
+        on
+            ranked.unit_key = authorities.unit_key
+            and ranked.authority_date is not distinct from authorities.authority_date
+    where ranked.role in ('tool_result', 'tool_decision')
+
+),
+
 told_apart as (
 
     select
@@ -50,8 +65,7 @@ told_apart as (
             partition by {{ twin_of_tool_call() }}
             order by recorded_at desc, email is null asc, record_id asc
         ) as twin_number
-    from ranked
-    where role in ('tool_result', 'tool_decision')
+    from weighed
 
 ),
 
@@ -61,36 +75,27 @@ told_apart as (
 results as (
 
     select
-        told_apart.unit_key,
-        told_apart.tool_use_id
+        unit_key,
+        tool_use_id
     from told_apart
-    inner join authorities
-        on
-            told_apart.unit_key = authorities.unit_key
-            and told_apart.authority_date is not distinct from authorities.authority_date
-            and told_apart.signal_rank = authorities.authority_rank
-    where told_apart.role = 'tool_result' and told_apart.tool_use_id is not null
-    group by told_apart.unit_key, told_apart.tool_use_id
+    where role = 'tool_result' and is_of_authority and tool_use_id is not null
+    group by unit_key, tool_use_id
 
 ),
 
 refusals as (
 
     select
-        told_apart.unit_key,
-        told_apart.tool_use_id,
-        min(told_apart.refusal) as refusal
+        unit_key,
+        tool_use_id,
+        min(refusal) as refusal
     from told_apart
-    inner join authorities
-        on
-            told_apart.unit_key = authorities.unit_key
-            and told_apart.authority_date is not distinct from authorities.authority_date
-            and told_apart.signal_rank = authorities.authority_rank
     where
-        told_apart.role = 'tool_decision'
-        and told_apart.tool_use_id is not null
-        and told_apart.refusal is not null
-    group by told_apart.unit_key, told_apart.tool_use_id
+        role = 'tool_decision'
+        and is_of_authority
+        and tool_use_id is not null
+        and refusal is not null
+    group by unit_key, tool_use_id
 
 ),
 
@@ -136,9 +141,9 @@ judged as (
             else 'executed'
         end as outcome,
         case
-            when coalesce(told_apart.signal_rank, '') <> authorities.authority_rank
+            when not told_apart.is_of_authority
                 then
-                    case authorities.authority_rank
+                    case told_apart.authority_rank
                         when {{ of_client('log_rank') }} then 'logs_are_the_authority'
                         else 'spans_are_the_authority'
                     end
@@ -161,10 +166,6 @@ judged as (
             else 'tool_call'
         end as rule
     from told_apart
-    left join authorities
-        on
-            told_apart.unit_key = authorities.unit_key
-            and told_apart.authority_date is not distinct from authorities.authority_date
     left join inherited on told_apart.record_id = inherited.record_id
     left join parts_of_calls
         on

@@ -1,5 +1,13 @@
 -- Only where logs count do metrics tell the same again, and can be held against them.
-with requests as (
+with
+{% for side, relation, condition in [
+    ('requests', ref('int_telemetry_requests_decided'), "is_counted and signal = 'log'"),
+    (
+        'metrics', ref('int_telemetry_points_decided'),
+        "rule = 'logs_are_the_authority' and is_first_of_instant"
+    ),
+] -%}
+{{ side }} as (
 
     select
         client,
@@ -9,28 +17,13 @@ with requests as (
         cast(sum(cache_write_5m_tokens + cache_write_1h_tokens) as bigint) as cache_write_tokens,
         cast(sum(output_tokens) as bigint) as output_tokens,
         cast(sum(reported_cost_usd) as decimal(38, 12)) as reported_cost_usd
-    from {{ ref('int_telemetry_requests_decided') }}
-    where is_counted and signal = 'log'
+    from {{ relation }}
+    where {{ condition }}
     group by client, coalesce(session_id, {{ unattributed() }})
 
 ),
 
-metrics as (
-
-    select
-        client,
-        coalesce(session_id, {{ unattributed() }}) as session_id,
-        cast(sum(input_tokens) as bigint) as input_tokens,
-        cast(sum(cache_read_tokens) as bigint) as cache_read_tokens,
-        cast(sum(cache_write_5m_tokens + cache_write_1h_tokens) as bigint) as cache_write_tokens,
-        cast(sum(output_tokens) as bigint) as output_tokens,
-        cast(sum(reported_cost_usd) as decimal(38, 12)) as reported_cost_usd
-    from {{ ref('int_telemetry_points_decided') }}
-    where rule = 'logs_are_the_authority' and is_first_of_instant
-    group by client, coalesce(session_id, {{ unattributed() }})
-
-),
-
+{% endfor -%}
 costs as (
 
     select
