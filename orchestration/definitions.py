@@ -27,7 +27,8 @@ log = logging.getLogger("warehouse")
 POOL = "warehouse"
 PREVIEW_ROWS = 10
 RUN_TABLES = (
-    "night", "windows", "loads", "ignored_files", "prices", "model_matches", *telemetry.TABLES,
+    "night", "windows", "buckets", "slots", "slot_buckets", "loads", "ignored_files", "prices",
+    "model_matches", *telemetry.TABLES,
 )  # fmt: skip
 UNIQUE_ID = "dagster_dbt/unique_id"
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR

@@ -25,7 +25,11 @@ KEPT_SECONDS = 3600
 
 @dataclass(frozen=True)
 class Column:
-    """A column; its kind is text, instant, boolean, count, tokens, money, milliseconds, ratio."""
+    """A column and its kind.
+
+    One of text, instant, date, boolean, count, tokens, money, milliseconds, ratio, and index: a
+    rank or place, which is never added up.
+    """
 
     name: str
     kind: str

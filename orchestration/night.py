@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from orchestration import telemetry
+from orchestration.edges import PageWindow, tables_of_time
 from orchestration.landing.contract import read_contract
 from orchestration.landing.files import Ignored, scan
 from orchestration.landing.history import committed_loads, load_folder, read_history
@@ -28,11 +29,10 @@ from orchestration.project import (
     facts_version,
     price_version,
 )
-from orchestration.timeframes import local_date, read_timeframes, window_of
+from orchestration.timeframes import PAGES, local_date, read_timeframes, window_of
 
 log = logging.getLogger("warehouse")
 
-PAGES = ("reports", "analytics", "usage", "billing")
 # Analysts on older clients open the published file too: DuckDB from 1.2 on reads this version.
 STORAGE_VERSION = "v1.2.0"
 
@@ -98,7 +98,7 @@ def prepare(
     settings.run.mkdir(parents=True, exist_ok=True)
     for name, table in (
         ("night", _night_table(night, settings)),
-        ("windows", _windows_table(settings, as_of)),
+        *tables_of_time(_page_windows(settings, as_of), settings.timezone).items(),
         ("loads", _loads_table(settings.raw, loads, applied)),
         ("ignored_files", _ignored_table(ignored)),
         ("prices", prices),
@@ -265,34 +265,16 @@ def _night_table(night: Night, settings: Settings) -> pa.Table:
     )
 
 
-def _windows_table(settings: Settings, as_of: datetime) -> pa.Table:
-    rows = []
-    for position, timeframe in enumerate(read_timeframes(SEEDS / "timeframes.csv")):
-        window = window_of(timeframe, as_of, settings.timezone, settings.week_start)
-        for page in PAGES:
-            if page in timeframe.pages:
-                rows.append(
-                    {
-                        "page": page,
-                        "timeframe": timeframe.timeframe,
-                        "position": position,
-                        "window_start_at": window.start_at.replace(tzinfo=None),
-                        "window_end_at": window.end_at.replace(tzinfo=None),
-                        "previous_start_at": window.previous_start_at.replace(tzinfo=None),
-                        "previous_end_at": window.previous_end_at.replace(tzinfo=None),
-                    }
-                )
-    instant = pa.timestamp("us")
-    schema = pa.schema(
-        [("page", pa.string()), ("timeframe", pa.string()), ("position", pa.int64())]
-        + [
-            (name, instant)
-            for name in (
-                "window_start_at", "window_end_at", "previous_start_at", "previous_end_at",
-            )
-        ]
-    )  # fmt: skip
-    return pa.Table.from_pylist(rows, schema=schema)
+def _page_windows(settings: Settings, as_of: datetime) -> list[PageWindow]:
+    """The windows of every page's own timeframes."""
+    return [
+        PageWindow(
+            page, position, window_of(timeframe, as_of, settings.timezone, settings.week_start)
+        )
+        for position, timeframe in enumerate(read_timeframes(SEEDS / "timeframes.csv"))
+        for page in PAGES
+        if page in timeframe.pages
+    ]
 
 
 def _loads_table(raw: Path, loads: list[int], applied: set[int]) -> pa.Table:

@@ -2,9 +2,10 @@
     Whatever the cut, figures sum to the same totals: per timeframe, the sum of each figure equals
     that of the rows of `source_model` in its window. All figures of one source are read at once.
 
-    figures: what the mart shows, and what the source holds; 1 counts rows.
+    figures: what the mart shows, and what the source holds; 1 counts rows. shown: which rows of the
+    mart make up the total, such as those of the current period.
 -#}
-{% test conserves(model, figures, source_model, source_at, page, condition='true') %}
+{% test conserves(model, figures, source_model, source_at, page, condition='true', shown='true') %}
     with windows as (
 
         select * from {{ ref('int_windows') }}
@@ -20,6 +21,7 @@
             sum({{ figure }}) as {{ figure }}{{ ',' if not loop.last }}
             {%- endfor %}
         from {{ model }}
+        where {{ shown }}
         group by timeframe
 
     ),

@@ -1,89 +1,25 @@
 {#-
     Session metrics over relations: LLM requests (already filtered where a filter applies), tool
-    calls and runs (which only stretch a session's duration), users and identities as of the night,
-    windows.
+    calls and runs (which only stretch a session's duration), users as of the night, windows.
 
     Ratios and flags compare a session with all sessions of the same timeframe; the row of requests
     without session stays outside.
 -#}
-{% macro session_metrics(requests, tool_calls, runs, users, identities, windows, timeframes) %}
+{% macro session_metrics(requests, tool_calls, runs, users, windows, timeframes) %}
 {%- set dimensions = [
     ('cost', 'estimated_cost_usd'),
     ('tokens', 'total_tokens'),
     ('duration', 'duration_ms'),
     ('requests', 'request_count'),
 ] -%}
-{%- set columns_of_requests = [
-    'client', 'session_id', 'agent_id', 'email', 'model', 'is_request', 'is_failed',
-    'input_tokens', 'cache_read_tokens', 'cache_write_5m_tokens', 'cache_write_1h_tokens',
-    'output_tokens', 'estimated_cost_usd', 'reported_cost_usd', 'counted_at', 'started_at',
-    'ended_at',
-] -%}
-{%- set is_recent -%}
-requests.counted_at >= (select min(window_start_at) from {{ windows }} where page = 'analytics')
-        and requests.counted_at < (
-            select max(window_end_at) from {{ windows }} where page = 'analytics'
-        )
-{%- endset -%}
--- What the platform sent names its user, and is not joined: it may be much, and would be hashed.
-with identified_requests as (
+-- The relations may be views, and each window reads them.
+with recent_requests as (
 
-    select
-        {%- for column in columns_of_requests %}
-        requests.{{ column }},
-        {%- endfor %}
-        requests.user_id
-    from {{ requests }} as requests
-    where
-        {{ is_recent }}
-        {%- for identity in ['account_uuid', 'email', 'installation_id'] %}
-        and requests.{{ identity }} is null
-        {%- endfor %}
-
-    union all
-
-    select
-        {%- for column in columns_of_requests %}
-        requests.{{ column }},
-        {%- endfor %}
-        coalesce(
-            requests.user_id,
-            by_account.user_id,
-            by_email.user_id,
-            by_installation.user_id,
-            requests.account_uuid,
-            lower(requests.email),
-            requests.installation_id
-        ) as user_id
-    from {{ requests }} as requests
-    left join {{ identities }} as by_account on requests.account_uuid = by_account.identity
-    left join {{ identities }} as by_email on lower(requests.email) = by_email.identity
-    left join {{ identities }} as by_installation
-        on requests.installation_id = by_installation.identity
-    where
-        {{ is_recent }}
-        and (
-            requests.account_uuid is not null
-            or requests.email is not null
-            or requests.installation_id is not null
-        )
+    select * from {{ requests }}
+    where {{ in_any_window('counted_at', windows, 'analytics') }}
 
 ),
 
-requests_in_windows as (
-
-    {{ in_windows(
-        'identified_requests', 'counted_at',
-        ['client', 'coalesce(session_id, ' ~ unattributed() ~ ') as session_id', 'agent_id',
-         'user_id', 'email', 'model', 'is_request', 'is_failed', 'input_tokens',
-         'cache_read_tokens', 'cache_write_5m_tokens', 'cache_write_1h_tokens', 'output_tokens',
-         'estimated_cost_usd', 'reported_cost_usd', 'started_at', 'ended_at'],
-        windows, 'analytics', timeframes
-    ) }}
-
-),
-
--- The relation may be a view, and each window reads it.
 recent_calls as (
 
     select
@@ -93,9 +29,20 @@ recent_calls as (
         started_at,
         ended_at
     from {{ tool_calls }}
-    where
-        counted_at >= (select min(window_start_at) from {{ windows }} where page = 'analytics')
-        and counted_at < (select max(window_end_at) from {{ windows }} where page = 'analytics')
+    where {{ in_any_window('counted_at', windows, 'analytics') }}
+
+),
+
+requests_in_windows as (
+
+    {{ in_windows(
+        'recent_requests', 'counted_at',
+        ['client', 'coalesce(session_id, ' ~ unattributed() ~ ') as session_id', 'agent_id',
+         'user_id', 'email', 'model', 'is_request', 'is_failed', 'input_tokens',
+         'cache_read_tokens', 'cache_write_5m_tokens', 'cache_write_1h_tokens', 'output_tokens',
+         'estimated_cost_usd', 'reported_cost_usd', 'started_at', 'ended_at'],
+        windows, 'analytics', timeframes
+    ) }}
 
 ),
 

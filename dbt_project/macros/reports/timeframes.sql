@@ -104,13 +104,30 @@
         from ({{ spans(windows, page) }}) as spans
     ) as edges
     where
-        counted.{{ at }} >= (
-            select min(window_start_at) from {{ windows }} where page = '{{ page }}'
-        )
-        and counted.{{ at }} < (
-            select max(window_end_at) from {{ windows }} where page = '{{ page }}'
-        )
+        {{ in_any_window('counted.' ~ at, windows, page) }}
         and {{ condition }}
+{%- endmacro %}
+
+
+{#- Whether a time lies between the first and the last edge of a page's windows. -#}
+{% macro in_any_window(at, windows, page) -%}
+    {{ at }} >= (select min(window_start_at) from {{ windows }} where page = '{{ page }}')
+        and {{ at }} < (select max(window_end_at) from {{ windows }} where page = '{{ page }}')
+{%- endmacro %}
+
+
+{#- The rows of a relation that lie in any slot, each once, with its slot. -#}
+{% macro in_slots(relation, at, columns, slots, condition='true') %}
+    select
+        slots.slot_id,
+        {{ columns | join(',\n        ') }}
+    from {{ relation }} as counted
+    inner join {{ slots }} as slots
+        on
+            cast(counted.{{ at }} as date) = slots.utc_date
+            and counted.{{ at }} >= slots.slot_start_at
+            and counted.{{ at }} < slots.slot_end_at
+    where {{ condition }}
 {%- endmacro %}
 
 

@@ -5,8 +5,11 @@
 {%- set after = [
     'usage_by_agent', 'usage_by_user', 'session_metrics', 'billing_conversation_lines',
     'billing_conversations', 'row_ledger', 'superseded_rows', 'ignored_files', 'night',
-    'unpriced_models',
-    'telemetry_rules', 'reconciliation', 'source_freshness',
+    'unpriced_models', 'telemetry_rules', 'reconciliation', 'source_freshness',
+    'int_agent_instances_as_of', 'int_api_keys_as_of', 'int_group_members_as_of',
+    'int_groups_as_of', 'int_mcp_servers_as_of', 'int_organisations_as_of', 'int_role_grants_as_of',
+    'int_teams_as_of', 'int_tools_as_of', 'int_credit_lines_aggregated', 'int_buckets',
+    'int_llm_requests_aggregated', 'int_slot_buckets', 'int_tool_calls_aggregated',
 ] %}
 {%- for model in after %}
 -- depends_on: {{ ref(model) }}

@@ -1,0 +1,7 @@
+with buckets as (
+
+    select * from {{ source('run', 'buckets') }}
+
+)
+
+select * from buckets

@@ -1,0 +1,1 @@
+{{ newest_as_of(ref('int_groups_versioned'), 'group_id') }}

@@ -1,0 +1,1 @@
+{{ newest_as_of(ref('int_mcp_servers_versioned'), 'mcp_id') }}

@@ -1,0 +1,7 @@
+with slots as (
+
+    select * from {{ source('run', 'slots') }}
+
+)
+
+select * from slots

@@ -1,0 +1,1 @@
+{{ newest_as_of(ref('int_teams_versioned'), 'team_id') }}

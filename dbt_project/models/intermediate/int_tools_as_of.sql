@@ -1,0 +1,1 @@
+{{ newest_as_of(ref('int_tools_versioned'), 'mcp_id, tool_name') }}
