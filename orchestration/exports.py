@@ -305,7 +305,7 @@ def finish_set(
     path = building / "manifest.json"
     path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     sync(path)
-    for folder in (*(item for item in building.iterdir() if item.is_dir()), building):
+    for folder in (*(item for item in building.rglob("*") if item.is_dir()), building):
         sync(folder)
     final = settings.sets / set_name(night)
     if final.exists():
