@@ -61,13 +61,16 @@ class Report:
     @property
     def order(self) -> str:
         """SQL for the order of rows: the first money or count column descending, then the keys."""
-        first = next(column for column in self.columns if column.kind in ORDERING_KINDS)
+        figures = [column for column in self.columns if column.kind in ORDERING_KINDS]
         keys = sorted(
             (column for column in self.columns if column.key_position),
             key=lambda column: column.key_position or 0,
         )
         return ", ".join(
-            [f"r.{first.name} desc nulls last", *(f"r.{key.name} asc nulls last" for key in keys)]
+            [
+                *(f"r.{figure.name} desc nulls last" for figure in figures[:1]),
+                *(f"r.{key.name} asc nulls last" for key in keys),
+            ]
         )
 
 
@@ -151,10 +154,11 @@ def _figures(
     """Per timeframe: rows, the sums of money and token columns, and the neutralised cells."""
     summed = [column.name for column in report.columns if column.kind in SUMMED_KINDS]
     texts = [column for column in report.columns if column.kind == "text"]
-    guarded = " + ".join(f"count(*) filter ({column.is_formula})" for column in texts)
-    sums = ", ".join(f"cast(sum(r.{name}) as varchar)" for name in summed)
+    guarded = " + ".join(["0", *(f"count(*) filter ({column.is_formula})" for column in texts)])
+    figures = ["r.timeframe", "count(*)", guarded]
+    figures += [f"cast(sum(r.{name}) as varchar)" for name in summed]
     rows = connection.execute(
-        f"select r.timeframe, count(*), {guarded}, {sums} from exported as r group by r.timeframe"
+        f"select {', '.join(figures)} from exported as r group by r.timeframe"
     ).fetchall()
     return {
         timeframe: (count, dict(zip(summed, values, strict=True)), int(cells))
