@@ -28,7 +28,7 @@
 {%- endmacro %}
 
 
-{#- A sum of DECIMAL(38, 12) money over a count: 6 decimals, for an average that is only looked at. -#}
+{#- A sum of DECIMAL(38, 12) money over a count: 6 decimals, for an average only looked at. -#}
 {% macro average_money(total, number) %}
     {%- set millionths = rounded_quotient(
         'cast(' ~ total ~ ' * 1000000000000 as decimal(38, 0))', '(' ~ number ~ ') * 1000000'
