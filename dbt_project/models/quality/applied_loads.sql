@@ -10,6 +10,8 @@
     'int_groups_as_of', 'int_mcp_servers_as_of', 'int_organisations_as_of', 'int_role_grants_as_of',
     'int_teams_as_of', 'int_tools_as_of', 'int_credit_lines_aggregated', 'int_buckets',
     'int_llm_requests_aggregated', 'int_slot_buckets', 'int_tool_calls_aggregated',
+    'llm_usage', 'llm_tokens_by_type', 'llm_usage_over_time', 'top_llm_users', 'top_llm_models',
+    'session_models', 'session_timeline', 'session_metrics_summary',
 ] %}
 {%- for model in after %}
 -- depends_on: {{ ref(model) }}
