@@ -4,7 +4,11 @@
 -- tests. A night that died before is simply applied again.
 {%- set after = [
     'usage_by_agent', 'usage_by_user', 'session_metrics', 'billing_conversation_lines',
-    'billing_conversations', 'row_ledger', 'superseded_rows', 'ignored_files', 'night',
+    'billing_conversations', 'tool_usage', 'tool_usage_over_time', 'tool_usage_by_hour_of_day',
+    'top_tools', 'top_agent_instances', 'top_tool_users', 'top_mcp_servers', 'blocked_calls',
+    'blocked_calls_headline', 'blocked_calls_over_time', 'top_blocked_tools',
+    'top_blocked_agent_instances', 'top_blocked_users', 'top_blocked_mcp_servers',
+    'top_blocking_policies', 'row_ledger', 'superseded_rows', 'ignored_files', 'night',
     'unpriced_models', 'telemetry_rules', 'reconciliation', 'source_freshness',
     'int_agent_instances_as_of', 'int_api_keys_as_of', 'int_group_members_as_of',
     'int_groups_as_of', 'int_mcp_servers_as_of', 'int_organisations_as_of', 'int_role_grants_as_of',
