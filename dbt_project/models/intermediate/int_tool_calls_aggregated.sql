@@ -3,8 +3,9 @@ with rows_in_slots as (
     {{ in_slots(
         ref('int_tool_calls_attributed'), 'counted_at',
         [
-            'client', 'mcp_id', 'tool_name', 'agent_id', 'agent_instance_id', 'user_id', 'policy_id',
-            'outcome', 'cast(extract(hour from counted.counted_at) as bigint) as hour_of_day'
+            'client', 'mcp_id', 'tool_name', 'agent_id', 'agent_instance_id', 'user_id',
+            'policy_id', 'outcome',
+            'cast(extract(hour from counted.counted_at) as bigint) as hour_of_day'
         ],
         ref('int_slots')
     ) }}
