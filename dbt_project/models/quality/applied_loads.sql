@@ -10,6 +10,9 @@
     'int_groups_as_of', 'int_mcp_servers_as_of', 'int_organisations_as_of', 'int_role_grants_as_of',
     'int_teams_as_of', 'int_tools_as_of', 'int_credit_lines_aggregated', 'int_buckets',
     'int_llm_requests_aggregated', 'int_slot_buckets', 'int_tool_calls_aggregated',
+    'usage_by_model', 'usage_by_sub_account', 'usage_kpis', 'active_users_daily',
+    'team_requests_daily', 'usage_by_team', 'usage_by_team_member', 'billing_daily_usage',
+    'billing_by_category', 'billing_summary', 'organisation_cycles',
 ] %}
 {%- for model in after %}
 -- depends_on: {{ ref(model) }}
