@@ -21,6 +21,52 @@
 {%- endmacro %}
 
 
+{#- A DECIMAL(38, 12) amount over a positive whole number: 12 decimals, half away from zero. -#}
+{% macro average_amount(total, number) %}
+    {%- set divisor = 'cast(' ~ number ~ ' as decimal(38, 12))' -%}
+    {%- set rest = '(abs(' ~ total ~ ') % ' ~ divisor ~ ')' -%}
+    {%- set rest_units = rounded_quotient(
+        'cast(cast(' ~ rest ~ ' as decimal(24, 12)) * cast(1000000000000 as decimal(13, 0))'
+        ~ ' as bigint)', number
+    ) -%}
+    cast(
+        case when {{ total }} < 0 then -1 else 1 end * (
+            cast(
+                cast(
+                    round(cast(abs({{ total }}) - {{ rest }} as double) / nullif({{ number }}, 0))
+                    as decimal(26, 0)
+                ) as decimal(38, 12)
+            )
+            + cast({{ rest_units }} as decimal(18, 0))
+            * cast(0.000000000001 as decimal(12, 12))
+        ) as decimal(38, 12)
+    )
+{%- endmacro %}
+
+
+{#-
+    An amount over another: 6 decimals, half away from zero. Null where the total is 0, or where
+    either has more than 16 digits before the point or the share more than 12.
+-#}
+{% macro share_of_amount(part, total) %}
+    {%- set magnitude = 'abs(try_cast(' ~ total ~ ' as decimal(28, 12)))' -%}
+    {%- set doubled = '(abs(try_cast(' ~ part ~ ' as decimal(28, 12)))'
+        ~ ' * cast(2000000 as decimal(7, 0)) + ' ~ magnitude ~ ')' -%}
+    {%- set divisor = '(nullif(' ~ magnitude ~ ', 0) * cast(2 as decimal(1, 0)))' -%}
+    cast(
+        case when ({{ part }} < 0) = ({{ total }} < 0) then 1 else -1 end
+        * try_cast(
+            round(
+                cast({{ doubled }} - {{ doubled }} % {{ divisor }} as double)
+                / cast({{ divisor }} as double)
+            ) as decimal(18, 0)
+        )
+        * cast(0.000001 as decimal(6, 6))
+        as decimal(18, 6)
+    )
+{%- endmacro %}
+
+
 {#- A sum of DECIMAL(18, 3) milliseconds over a count: 3 decimals. -#}
 {% macro average_milliseconds(total, number) %}
     {%- set thousandths = rounded_quotient('cast(' ~ total ~ ' * 1000 as bigint)', number) -%}
