@@ -276,6 +276,40 @@ def agent_trace() -> list[Request]:
     ]  # fmt: skip
 
 
+def details_log(
+    number: int | None, tokens: int = 0, trace: str = "aa", failed: bool = False, **values: Any
+) -> Request:
+    """The conventions' log event of a call, in the span of this number."""
+    usage = {"gen_ai.usage.input_tokens": tokens} if tokens else {}
+    outcome = {"error.type": "timeout"} if failed else {}
+    record = {
+        "timeUnixNano": nanoseconds(2), "eventName": "gen_ai.client.inference.operation.details",
+        "traceId": trace, "attributes": attributes(usage | outcome | values),
+    }  # fmt: skip
+    if number is not None:
+        record["spanId"] = f"{number:016x}"
+    return request_of("Logs", "bot", "tracer", [record])
+
+
+def detailed_trace() -> list[Request]:
+    """Calls that spans tell, log events tell, or both."""
+    here = {"trace": "a2"}
+    return [
+        span("invoke_agent x", 1, **here, gen_ai__operation__name="invoke_agent",
+             gen_ai__conversation__id="detailed", gen_ai__usage__input_tokens=77),
+        # Told by both; by the log event alone, inside a span without usage, an unknown one, none.
+        span("chat", 2, 1, **here, **CHAT), details_log(2, 900, **here),
+        span("chat", 3, 1, **here, **EMPTY_CHAT), details_log(3, 10, **here),
+        details_log(4, 10, **here, **{"gen_ai.conversation.id": "detailed"}),
+        details_log(None, 20, **here, **{"gen_ai.conversation.id": "detailed"}),
+        # In the agent's span, which so adds up; in one that is none of a call.
+        span("invoke_agent y", 5, 1, **here, gen_ai__operation__name="invoke_agent"),
+        details_log(5, 30, **here),
+        # One that failed, told by both.
+        span("chat", 6, 1, **here, **EMPTY_CHAT, failed=True), details_log(6, **here, failed=True),
+    ]  # fmt: skip
+
+
 def nested_trace() -> list[Request]:
     """Instrumentations on top of each other: the finest span with usage counts."""
     outer = {"trace": "b1", "traceloop__association__properties__session_id": "nested"}
@@ -405,6 +439,7 @@ CASES: dict[str, list[Request]] = {
     "codex": codex_conversation(),
     "gemini": gemini_session(),
     "agent": agent_trace(),
+    "detailed": detailed_trace(),
     "nested": nested_trace(),
     "litellm": litellm_trace(),
     "openinference": openinference_trace(),
@@ -438,6 +473,7 @@ TOTALS: dict[tuple[str, str], tuple[Any, ...]] = {
     ("codex", "codex"): (3, 2, 200, 600, 100, 70, None),
     ("gemini_cli", "gemini"): (2, 1, 607, 400, 0, 80, None),
     ("bot", "agent"): (3, 1, 300, 600, 0, 70, "0.0101"),
+    ("bot", "detailed"): (6, 1, 300 + 10 + 10 + 20 + 30, 600, 0, 70, None),
     ("bot", "nested"): (4, 1, 300, 0, 0, 15, None),
     ("litellm", "litellm"): (2, 1, 8, 0, 0, 2, "0.5"),
     ("claude_code", "logged"): (1, 0, 100, 1000, 1, 10, "0.01"),
@@ -557,12 +593,13 @@ def test_every_record_falls_under_one_rule(landed: Warehouse) -> None:
     assert {rule: int(rules[rule]) for rule in (
         "accompanies_a_failed_request", "adds_up_its_children", "attempt_that_succeeded",
         "attempt_that_was_repeated", "decision_told_by_its_result", "is_the_raw_half_of_a_request",
-        "part_of_a_call", "part_of_a_request", "twin_of_a_record_that_counts", "wraps_a_request",
+        "part_of_a_call", "part_of_a_request", "told_by_its_span", "twin_of_a_record_that_counts",
+        "wraps_a_request",
     )} == {
-        "accompanies_a_failed_request": 2, "adds_up_its_children": 2, "attempt_that_succeeded": 1,
+        "accompanies_a_failed_request": 2, "adds_up_its_children": 3, "attempt_that_succeeded": 1,
         "attempt_that_was_repeated": 2, "decision_told_by_its_result": 3,
         "is_the_raw_half_of_a_request": 1, "part_of_a_call": 6, "part_of_a_request": 1,
-        "twin_of_a_record_that_counts": 3, "wraps_a_request": 1,
+        "told_by_its_span": 2, "twin_of_a_record_that_counts": 3, "wraps_a_request": 2,
     }  # fmt: skip
 
 

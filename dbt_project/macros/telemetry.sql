@@ -180,6 +180,7 @@
     case when signal = 'span' then trace_id end,
     case when signal = 'span' then coalesce(span_id, record_id) end,
     case when signal = 'log' then coalesce(stamp, cast(recorded_at as string)) end,
+    case when signal = 'log' and {{ of_client('unit') }} = 'trace' then span_id end,
     case when signal = 'log' then concat_ws('|',
         {%- for text in ['sequence'] + said %}
         coalesce({{ text }}, ''){{ ',' if not loop.last }}
@@ -211,12 +212,22 @@
 {%- endmacro %}
 
 
-{#-
-    CTEs that climb from spans to the roots of their traces: `lineage` (span and ancestor) and
-    `inherited` (per span: what its nearest ancestors say that it may not say itself). Expects a CTE
-    `records` of whole units. A span that was sent twice is one ancestor.
+{#- The span that a record stands in: the parent of a span, the span that a log event names. -#}
+{% macro span_around() -%}
+    case
+        when signal = 'span' then parent_span_id
+        when role in ('request', 'failed_request') and {{ of_client('unit') }} = 'trace' then span_id
+    end
+{%- endmacro %}
 
-    climbing: the CTE of the spans to start from.
+
+{#-
+    CTEs that climb from records to the roots of their traces: `lineage` (record and ancestor) and
+    `inherited` (per record: what its nearest ancestors say that it may not say itself). Expects a
+    CTE `records` of whole units. A span that was sent twice is one ancestor. The nearest ancestor
+    of a log event about a request is the span whose id it carries.
+
+    climbing: the CTE of the records to start from.
 -#}
 {% macro lineage_of_spans(climbing) %}
 ancestors as (
@@ -226,7 +237,8 @@ ancestors as (
         trace_id,
         span_id,
         max(parent_span_id) as parent_span_id,
-        bool_or(role = 'request' and {{ tokens_of_request() }} > 0) as has_usage,
+        bool_or(role = 'request') as is_request,
+        bool_or(role in ('request', 'agent') and {{ tokens_of_request() }} > 0) as has_usage,
         case
             when bool_or(role = 'tool_result') then 'tool ' || coalesce(max(tool_name), '')
             when bool_or(role in ('request', 'agent')) then 'other'
@@ -248,10 +260,10 @@ climbed as (
         record_id,
         unit_key,
         trace_id,
-        parent_span_id as ancestor_span_id,
+        {{ span_around() }} as ancestor_span_id,
         1 as depth
     from {{ climbing }}
-    where signal = 'span' and parent_span_id is not null and twin_number = 1
+    where {{ span_around() }} is not null and twin_number = 1
 
     union all
 
@@ -288,7 +300,9 @@ inherited as (
 
     select
         lineage.record_id,
-        bool_or(ancestors.has_usage) as is_inside_usage,
+        bool_or(ancestors.is_request and ancestors.has_usage) as is_inside_usage,
+        bool_or(ancestors.is_request and lineage.depth = 1) as is_at_request,
+        bool_or(ancestors.has_usage and lineage.depth = 1) as is_at_usage,
         {%- for column in [
             'station', 'session_id', 'account_uuid', 'email', 'installation_id', 'agent_id',
         ] %}

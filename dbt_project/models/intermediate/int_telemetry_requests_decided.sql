@@ -75,11 +75,14 @@ holding as (
         bool_or(told_apart.has_usage) as holds_usage
     from lineage
     inner join told_apart on lineage.record_id = told_apart.record_id
+    left join inherited on lineage.record_id = inherited.record_id
+    where told_apart.signal = 'span' or not coalesce(inherited.is_at_usage, false)
     group by lineage.unit_key, lineage.trace_id, lineage.ancestor_span_id
 
 ),
 
--- The finest record of a usage counts. A call without usage counts unless it holds another, or is
+-- The finest record of a usage counts. A log event is told by the span whose id it carries, but for
+-- a usage that this span does not tell. A call without usage counts unless it holds another, or is
 -- part of one that has usage.
 judged as (
 
@@ -102,6 +105,13 @@ judged as (
                         else 'spans_are_the_authority'
                     end
             when told_apart.twin_number > 1 then 'twin_of_a_record_that_counts'
+            when
+                told_apart.signal = 'log'
+                and (
+                    inherited.is_at_usage
+                    or (inherited.is_at_request and not told_apart.has_usage)
+                )
+                then 'told_by_its_span'
             when told_apart.role = 'attempt' and told_apart.attempts_after > 1
                 then 'attempt_that_was_repeated'
             when told_apart.role = 'attempt' and not told_apart.is_failed
