@@ -407,6 +407,39 @@ def odd_totals() -> list[Request]:
     ]  # fmt: skip
 
 
+def shared_traces() -> list[Request]:
+    """A coding agent between an application, a gateway and the server of a tool; one trace each."""
+    claude = {"service": "claude-code", "session__id": "shared", "trace": "a3",
+              "scope": "com.anthropic.claude_code.tracing"}  # fmt: skip
+    call = {"gen_ai__tool__name": "add", "mcp__method__name": "tools/call", "kind": 2}
+    here = {"service": "app", "trace": "a3", "session__id": "around"}
+    told = codex_log("codex.tool_result", 3, call_id="c1", tool_name="add", success="true",
+                     mcp_server="calc", conversation__id="shared")  # fmt: skip
+    [record] = told["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
+    record.update(traceId="a4", spanId=f"{2:016x}")
+    return [
+        span("invoke_agent x", 1, **here, gen_ai__operation__name="invoke_agent",
+             gen_ai__usage__input_tokens=104, gen_ai__usage__output_tokens=2),
+        span("claude_code.interaction", 2, 1, **claude),
+        span("claude_code.llm_request", 3, 2, **claude, model="claude-sonnet-4-6",
+             input_tokens=100, output_tokens=2),
+        # The gateway that the coding agent asks tells the same request once more.
+        span("litellm_request", 4, 3, trace="a3", service="gateway", kind=2,
+             gen_ai__usage__input_tokens=100, gen_ai__usage__output_tokens=2),
+        span("claude_code.tool", 5, 2, **claude, tool_name="mcp__calc__add"),
+        span("claude_code.tool.execution", 6, 5, **claude),
+        span("tools/call add", 7, 6, trace="a3", service="calc-server", **call),
+        # The usage of an application that holds no other is its own.
+        span("chat", 8, 1, **here, **CHAT),
+        # A session that tells its calls in log events; the server's other call is its own.
+        told,
+        span("handle_tool_call", 2, trace="a4", service="codex_exec"),
+        span("tools/call add", 3, 2, trace="a4", service="calc-server", **call),
+        span("tools/call subtract", 4, 2, trace="a4", service="calc-server",
+             **{**call, "gen_ai__tool__name": "subtract"}),
+    ]  # fmt: skip
+
+
 CASES: dict[str, list[Request]] = {
     "logs": [
         claude_request(1, 1, "logs"),
@@ -460,6 +493,7 @@ CASES: dict[str, list[Request]] = {
         *claude_parts("logged", "f5"),
     ],
     "odd totals": odd_totals(),
+    "shared": shared_traces(),
 }
 
 # Client and session -> requests, failed ones, uncached input, cache read, cache write, output, cost.
@@ -474,6 +508,8 @@ TOTALS: dict[tuple[str, str], tuple[Any, ...]] = {
     ("gemini_cli", "gemini"): (2, 1, 607, 400, 0, 80, None),
     ("bot", "agent"): (3, 1, 300, 600, 0, 70, "0.0101"),
     ("bot", "detailed"): (6, 1, 300 + 10 + 10 + 20 + 30, 600, 0, 70, None),
+    ("claude_code", "shared"): (1, 0, 100, 0, 0, 2, None),
+    ("app", "around"): (1, 0, 300, 600, 0, 70, None),
     ("bot", "nested"): (4, 1, 300, 0, 0, 15, None),
     ("litellm", "litellm"): (2, 1, 8, 0, 0, 2, "0.5"),
     ("claude_code", "logged"): (1, 0, 100, 1000, 1, 10, "0.01"),
@@ -485,13 +521,16 @@ TOTALS: dict[tuple[str, str], tuple[Any, ...]] = {
 }
 
 # Client and session -> MCP server, tool, outcome.
-CALLS: dict[tuple[str, str], list[tuple[str | None, str, str]]] = {
+CALLS: dict[tuple[str, str | None], list[tuple[str | None, str, str]]] = {
     ("claude_code", "tools"): [
         (None, "Bash", "blocked"), (None, "Bash", "executed"), (None, "Bash", "rejected"),
         (None, "Read", "unknown"), ("calc", "add", "failed"), ("git_hub", "find_issue", "executed"),
     ],
     ("claude_code", "parts"): [(None, "Bash", "blocked"), (None, "Bash", "failed")],
     ("claude_code", "logged"): [(None, "Bash", "blocked")],
+    ("claude_code", "shared"): [("calc", "add", "executed")],
+    ("codex", "shared"): [("calc", "add", "executed")],
+    ("calc-server", None): [(None, "subtract", "executed")],
     ("codex", "twin"): [(None, "shell", "executed")],
     ("claude_code", "delta"): [(None, "Bash", "executed")],
     ("claude_code", "spans"): [(None, "Bash", "executed")],
@@ -574,7 +613,7 @@ def test_there_is_no_other_session(landed: Warehouse) -> None:
 
 
 def test_tool_calls_have_their_server_and_outcome(landed: Warehouse) -> None:
-    found: dict[tuple[str, str], list[Row]] = {}
+    found: dict[tuple[str, str | None], list[Row]] = {}
     for client, session, *call in landed.query(
         "select client, session_id, mcp_id, tool_name, outcome "
         "from intermediate.int_tool_calls_combined "
@@ -596,9 +635,9 @@ def test_every_record_falls_under_one_rule(landed: Warehouse) -> None:
         "part_of_a_call", "part_of_a_request", "told_by_its_span", "twin_of_a_record_that_counts",
         "wraps_a_request",
     )} == {
-        "accompanies_a_failed_request": 2, "adds_up_its_children": 3, "attempt_that_succeeded": 1,
+        "accompanies_a_failed_request": 2, "adds_up_its_children": 4, "attempt_that_succeeded": 1,
         "attempt_that_was_repeated": 2, "decision_told_by_its_result": 3,
-        "is_the_raw_half_of_a_request": 1, "part_of_a_call": 6, "part_of_a_request": 1,
+        "is_the_raw_half_of_a_request": 1, "part_of_a_call": 9, "part_of_a_request": 2,
         "told_by_its_span": 2, "twin_of_a_record_that_counts": 3, "wraps_a_request": 2,
     }  # fmt: skip
 

@@ -137,11 +137,20 @@
 {%- endmacro %}
 
 
-{#- The units that tonight's records touch; every unit in a build from all loads. -#}
+{#-
+    The units that tonight's records touch, or the traces of these; every unit in a build from all
+    loads.
+-#}
 {% macro of_touched_units(relation) %}
     select * from {{ relation }}
     {%- if is_incremental() %}
-    where unit_key in (select unit_key from {{ ref('stg_telemetry_records') }})
+    where
+        unit_key in (
+            select unit_key from {{ ref('stg_telemetry_records') }}
+            union
+            select unit_key from {{ relation }}
+            where trace_id in (select trace_id from {{ ref('stg_telemetry_records') }})
+        )
     {%- endif %}
 {%- endmacro %}
 
@@ -216,7 +225,7 @@
 {% macro span_around() -%}
     case
         when signal = 'span' then parent_span_id
-        when role in ('request', 'failed_request') and {{ of_client('unit') }} = 'trace' then span_id
+        when role in ('request', 'failed_request') then span_id
     end
 {%- endmacro %}
 
@@ -225,7 +234,8 @@
     CTEs that climb from records to the roots of their traces: `lineage` (record and ancestor) and
     `inherited` (per record: what its nearest ancestors say that it may not say itself). Expects a
     CTE `records` of whole units. A span that was sent twice is one ancestor. The nearest ancestor
-    of a log event about a request is the span whose id it carries.
+    of a log event about a request is the span whose id it carries. Ancestors may be of another
+    unit: an application calls a coding agent, and that one the server of a tool.
 
     climbing: the CTE of the records to start from.
 -#}
@@ -233,9 +243,10 @@
 ancestors as (
 
     select
-        unit_key,
         trace_id,
         span_id,
+        max(unit_key) as unit_key,
+        bool_or({{ of_client('unit') }} = 'session') as is_of_session,
         max(parent_span_id) as parent_span_id,
         bool_or(role = 'request') as is_request,
         bool_or(role in ('request', 'agent') and {{ tokens_of_request() }} > 0) as has_usage,
@@ -248,9 +259,12 @@ ancestors as (
         max(email) as email,
         max(installation_id) as installation_id,
         max(agent_id) as agent_id
-    from records
-    where signal = 'span' and span_id is not null
-    group by unit_key, trace_id, span_id
+    from {{ ref('int_telemetry_records_deduplicated') }}
+    where
+        signal = 'span'
+        and span_id is not null
+        and trace_id in (select trace_id from records where trace_id is not null)
+    group by trace_id, span_id
 
 ),
 
@@ -276,8 +290,7 @@ climbed as (
     from climbed
     inner join ancestors as parents
         on
-            climbed.unit_key = parents.unit_key
-            and climbed.trace_id = parents.trace_id
+            climbed.trace_id = parents.trace_id
             and climbed.ancestor_span_id = parents.span_id
     where parents.parent_span_id is not null and climbed.depth < 64
 
@@ -300,7 +313,17 @@ inherited as (
 
     select
         lineage.record_id,
-        bool_or(ancestors.is_request and ancestors.has_usage) as is_inside_usage,
+        bool_or(
+            ancestors.is_request
+            and ancestors.has_usage
+            and ancestors.unit_key = lineage.unit_key
+        ) as is_inside_usage,
+        bool_or(
+            ancestors.is_request
+            and ancestors.has_usage
+            and ancestors.unit_key <> lineage.unit_key
+            and ancestors.is_of_session
+        ) as is_inside_a_session,
         bool_or(ancestors.is_request and lineage.depth = 1) as is_at_request,
         bool_or(ancestors.has_usage and lineage.depth = 1) as is_at_usage,
         {%- for column in [
@@ -313,8 +336,7 @@ inherited as (
     from lineage
     inner join ancestors
         on
-            lineage.unit_key = ancestors.unit_key
-            and lineage.trace_id = ancestors.trace_id
+            lineage.trace_id = ancestors.trace_id
             and lineage.ancestor_span_id = ancestors.span_id
     group by lineage.record_id
 

@@ -19,6 +19,7 @@ ranked as (
             when 'metric' then {{ of_client('metric_rank') }}
             else {{ of_client('span_rank') }}
         end as signal_rank,
+        {{ of_client('unit') }} = 'session' as is_of_session,
         {{ tokens_of_request() }} > 0 as has_usage
     from records
 
@@ -65,19 +66,29 @@ told_apart as (
 
 {{ lineage_of_spans('told_apart') }}
 
+-- What a session tells is finer than the spans of an application around it, and is told before what
+-- a gateway or a server tells within.
 holding as (
 
     select
-        lineage.unit_key,
         lineage.trace_id,
         lineage.ancestor_span_id as span_id,
         bool_or(told_apart.role = 'request') as holds_request,
         bool_or(told_apart.has_usage) as holds_usage
     from lineage
+    inner join ancestors
+        on
+            lineage.trace_id = ancestors.trace_id
+            and lineage.ancestor_span_id = ancestors.span_id
     inner join told_apart on lineage.record_id = told_apart.record_id
     left join inherited on lineage.record_id = inherited.record_id
-    where told_apart.signal = 'span' or not coalesce(inherited.is_at_usage, false)
-    group by lineage.unit_key, lineage.trace_id, lineage.ancestor_span_id
+    where
+        (told_apart.signal = 'span' or not coalesce(inherited.is_at_usage, false))
+        and (
+            ancestors.unit_key = told_apart.unit_key
+            or (told_apart.is_of_session and not ancestors.is_of_session)
+        )
+    group by lineage.trace_id, lineage.ancestor_span_id
 
 ),
 
@@ -107,6 +118,7 @@ judged as (
             when told_apart.twin_number > 1 then 'twin_of_a_record_that_counts'
             when
                 told_apart.signal = 'log'
+                and not told_apart.is_of_session
                 and (
                     inherited.is_at_usage
                     or (inherited.is_at_request and not told_apart.has_usage)
@@ -116,13 +128,18 @@ judged as (
                 then 'attempt_that_was_repeated'
             when told_apart.role = 'attempt' and not told_apart.is_failed
                 then 'attempt_that_succeeded'
+            when not told_apart.is_of_session and coalesce(inherited.is_inside_a_session, false)
+                then 'part_of_a_request'
             when told_apart.role = 'agent' and not told_apart.has_usage
                 then 'agent_without_usage_of_its_own'
             when told_apart.has_usage and coalesce(holding.holds_usage, false)
                 then 'adds_up_its_children'
             when not told_apart.has_usage and coalesce(holding.holds_request, false)
                 then 'wraps_a_request'
-            when not told_apart.has_usage and coalesce(inherited.is_inside_usage, false)
+            when
+                not told_apart.has_usage
+                and coalesce(inherited.is_inside_usage, false)
+                and (told_apart.signal = 'span' or not told_apart.is_of_session)
                 then 'part_of_a_request'
             when told_apart.is_failed then 'failed_request'
             else 'request'
@@ -136,7 +153,6 @@ judged as (
     left join holding
         on
             told_apart.signal = 'span'
-            and told_apart.unit_key = holding.unit_key
             and told_apart.trace_id = holding.trace_id
             and told_apart.span_id = holding.span_id
 

@@ -52,7 +52,8 @@ read as (
         {{ telemetry_attribute('tool_name') }} as tool_name,
         {{ telemetry_attribute('mcp_tool') }} as mcp_tool,
         {{ telemetry_attribute('mcp_server') }} as mcp_server,
-        {{ telemetry_attribute('mcp_method') }} is not null as is_mcp_call,
+        {{ telemetry_attribute('mcp_method') }} is not null
+        or coalesce(span_kind = 'server', false) as is_mcp_call,
         lower({{ telemetry_attribute('decision') }}) as decision,
         lower({{ telemetry_attribute('decision_source') }}) as decision_source,
         {{ telemetry_attribute('is_success') }} as is_success,
@@ -129,7 +130,7 @@ typed as (
         client,
         role,
         case
-            when unit = 'session'
+            when unit = 'session' and role <> 'path'
                 then
                     client || ':' || coalesce(
                         session_id,
@@ -137,7 +138,9 @@ typed as (
                     )
             else 'trace:' || coalesce(trace_id, record_id)
         end as unit_key,
-        case when unit = 'session' and session_id is null then event_date end as authority_date,
+        case
+            when unit = 'session' and role <> 'path' and session_id is null then event_date
+        end as authority_date,
         trace_id,
         span_id,
         parent_span_id,
