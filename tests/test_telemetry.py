@@ -407,6 +407,25 @@ def odd_totals() -> list[Request]:
     ]  # fmt: skip
 
 
+def tool_trace() -> list[Request]:
+    """A request runs a tool, whose own requests are no part of it."""
+    here = {"trace": "b2", "traceloop__association__properties__session_id": "in a tool"}
+    tool = {"trace": "b2", "gen_ai__operation__name": "execute_tool", "gen_ai__tool__name": "ask"}
+    return [
+        span("chat", 1, **here, **CHAT),
+        span("execute_tool ask", 2, 1, **tool),
+        span("chat", 3, 2, **here, **CHAT),
+        # It failed within the tool, and is no retry of the outer one.
+        span("chat", 4, 2, **here, **EMPTY_CHAT, failed=True),
+        # Nor does one without usage wrap what its tool asks; a span beside the tool adds up.
+        span("chat", 5, **here, **EMPTY_CHAT),
+        span("execute_tool ask", 6, 5, **tool),
+        span("invoke_agent", 7, 6, **here, gen_ai__operation__name="invoke_agent",
+             gen_ai__usage__input_tokens=900),
+        span("chat", 8, 7, **here, **CHAT),
+    ]  # fmt: skip
+
+
 def shared_traces() -> list[Request]:
     """A coding agent between an application, a gateway and the server of a tool; one trace each."""
     claude = {"service": "claude-code", "session__id": "shared", "trace": "a3",
@@ -494,6 +513,7 @@ CASES: dict[str, list[Request]] = {
     ],
     "odd totals": odd_totals(),
     "shared": shared_traces(),
+    "in a tool": tool_trace(),
 }
 
 # Client and session -> requests, failed ones, uncached input, cache read, cache write, output, cost.
@@ -510,6 +530,7 @@ TOTALS: dict[tuple[str, str], tuple[Any, ...]] = {
     ("bot", "detailed"): (6, 1, 300 + 10 + 10 + 20 + 30, 600, 0, 70, None),
     ("claude_code", "shared"): (1, 0, 100, 0, 0, 2, None),
     ("app", "around"): (1, 0, 300, 600, 0, 70, None),
+    ("bot", "in a tool"): (5, 1, 900, 1800, 0, 210, None),
     ("bot", "nested"): (4, 1, 300, 0, 0, 15, None),
     ("litellm", "litellm"): (2, 1, 8, 0, 0, 2, "0.5"),
     ("claude_code", "logged"): (1, 0, 100, 1000, 1, 10, "0.01"),
@@ -530,6 +551,7 @@ CALLS: dict[tuple[str, str | None], list[tuple[str | None, str, str]]] = {
     ("claude_code", "logged"): [(None, "Bash", "blocked")],
     ("claude_code", "shared"): [("calc", "add", "executed")],
     ("codex", "shared"): [("calc", "add", "executed")],
+    ("bot", "in a tool"): [(None, "ask", "executed"), (None, "ask", "executed")],
     ("calc-server", None): [(None, "subtract", "executed")],
     ("codex", "twin"): [(None, "shell", "executed")],
     ("claude_code", "delta"): [(None, "Bash", "executed")],
@@ -635,7 +657,7 @@ def test_every_record_falls_under_one_rule(landed: Warehouse) -> None:
         "part_of_a_call", "part_of_a_request", "told_by_its_span", "twin_of_a_record_that_counts",
         "wraps_a_request",
     )} == {
-        "accompanies_a_failed_request": 2, "adds_up_its_children": 4, "attempt_that_succeeded": 1,
+        "accompanies_a_failed_request": 2, "adds_up_its_children": 5, "attempt_that_succeeded": 1,
         "attempt_that_was_repeated": 2, "decision_told_by_its_result": 3,
         "is_the_raw_half_of_a_request": 1, "part_of_a_call": 9, "part_of_a_request": 2,
         "told_by_its_span": 2, "twin_of_a_record_that_counts": 3, "wraps_a_request": 2,

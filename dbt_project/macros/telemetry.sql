@@ -234,7 +234,8 @@
     CTEs that climb from records to the roots of their traces: `lineage` (record and ancestor) and
     `inherited` (per record: what its nearest ancestors say that it may not say itself). Expects a
     CTE `records` of whole units. A span that was sent twice is one ancestor. The nearest ancestor
-    of a log event about a request is the span whose id it carries. Ancestors may be of another
+    of a log event about a request is the span whose id it carries. Usage within a call of a tool is
+    no part of what stands around the call (`is_beyond_tool`). Ancestors may be of another
     unit: an application calls a coding agent, and that one the server of a tool.
 
     climbing: the CTE of the records to start from.
@@ -275,6 +276,7 @@ climbed as (
         unit_key,
         trace_id,
         {{ span_around() }} as ancestor_span_id,
+        false as is_beyond_tool,
         1 as depth
     from {{ climbing }}
     where {{ span_around() }} is not null and twin_number = 1
@@ -286,6 +288,8 @@ climbed as (
         climbed.unit_key,
         climbed.trace_id,
         parents.parent_span_id,
+        climbed.is_beyond_tool
+        or coalesce({{ begins_with('parents.station', 'tool ') }}, false),
         climbed.depth + 1
     from climbed
     inner join ancestors as parents
@@ -303,6 +307,7 @@ lineage as (
         unit_key,
         trace_id,
         ancestor_span_id,
+        bool_and(is_beyond_tool) as is_beyond_tool,
         min(depth) as depth
     from climbed
     group by record_id, unit_key, trace_id, ancestor_span_id
@@ -316,11 +321,13 @@ inherited as (
         bool_or(
             ancestors.is_request
             and ancestors.has_usage
+            and not lineage.is_beyond_tool
             and ancestors.unit_key = lineage.unit_key
         ) as is_inside_usage,
         bool_or(
             ancestors.is_request
             and ancestors.has_usage
+            and not lineage.is_beyond_tool
             and ancestors.unit_key <> lineage.unit_key
             and ancestors.is_of_session
         ) as is_inside_a_session,

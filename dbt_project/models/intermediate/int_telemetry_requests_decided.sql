@@ -83,7 +83,8 @@ holding as (
     inner join told_apart on lineage.record_id = told_apart.record_id
     left join inherited on lineage.record_id = inherited.record_id
     where
-        (told_apart.signal = 'span' or not coalesce(inherited.is_at_usage, false))
+        not lineage.is_beyond_tool
+        and (told_apart.signal = 'span' or not coalesce(inherited.is_at_usage, false))
         and (
             ancestors.unit_key = told_apart.unit_key
             or (told_apart.is_of_session and not ancestors.is_of_session)
