@@ -202,6 +202,24 @@ def codex_conversation() -> list[Request]:
     ]  # fmt: skip
 
 
+def codex_attempts() -> list[Request]:
+    """Attempts that name no span: given up, recovered, and two that were never repeated."""
+
+    def attempt(at: float, number: int, failed: bool = True) -> Request:
+        error = {"error__message": "http 500"} if failed else {}
+        return codex_log("codex.api_request", at, attempt=str(number), conversation__id="attempts",
+                         **error)  # fmt: skip
+
+    return [
+        attempt(1, 0), attempt(2, 1), attempt(3, 2),
+        attempt(4, 0), attempt(5, 1, failed=False),
+        attempt(6, 0), attempt(7, 0),
+        # The other record of an event that comes twice.
+        codex_log("codex.api_request", 2, "codex_cli_rs", attempt="1", error__message="http 500",
+                  conversation__id="attempts", target="codex_otel.trace_safe"),
+    ]  # fmt: skip
+
+
 def gemini_session() -> list[Request]:
     details = {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 50}
     return [
@@ -489,6 +507,7 @@ CASES: dict[str, list[Request]] = {
     "nobody's": [claude_request(1, 1, None), claude_metric(60, {"input": 100}, "", False)],
     "tools": claude_tools(),
     "codex": codex_conversation(),
+    "attempts": codex_attempts(),
     "gemini": gemini_session(),
     "agent": agent_trace(),
     "detailed": detailed_trace(),
@@ -525,6 +544,7 @@ TOTALS: dict[tuple[str, str], tuple[Any, ...]] = {
     ("claude_code", "errors"): (1, 1, 0, 0, 0, 0, "0"),
     ("claude_code", "(unattributed)"): (1, 0, 100, 1000, 1, 10, "0.01"),
     ("codex", "codex"): (3, 2, 200, 600, 100, 70, None),
+    ("codex", "attempts"): (3, 3, 0, 0, 0, 0, None),
     ("gemini_cli", "gemini"): (2, 1, 607, 400, 0, 80, None),
     ("bot", "agent"): (3, 1, 300, 600, 0, 70, "0.0101"),
     ("bot", "detailed"): (6, 1, 300 + 10 + 10 + 20 + 30, 600, 0, 70, None),
@@ -657,10 +677,10 @@ def test_every_record_falls_under_one_rule(landed: Warehouse) -> None:
         "part_of_a_call", "part_of_a_request", "told_by_its_span", "twin_of_a_record_that_counts",
         "wraps_a_request",
     )} == {
-        "accompanies_a_failed_request": 2, "adds_up_its_children": 5, "attempt_that_succeeded": 1,
-        "attempt_that_was_repeated": 2, "decision_told_by_its_result": 3,
+        "accompanies_a_failed_request": 2, "adds_up_its_children": 5, "attempt_that_succeeded": 2,
+        "attempt_that_was_repeated": 5, "decision_told_by_its_result": 3,
         "is_the_raw_half_of_a_request": 1, "part_of_a_call": 9, "part_of_a_request": 2,
-        "told_by_its_span": 2, "twin_of_a_record_that_counts": 3, "wraps_a_request": 2,
+        "told_by_its_span": 2, "twin_of_a_record_that_counts": 4, "wraps_a_request": 2,
     }  # fmt: skip
 
 

@@ -54,13 +54,31 @@ told_apart as (
                 record_id asc
         ) as twin_number,
         max(email) over (partition by {{ twin_of_request() }}) as twins_email,
-        max(account_uuid) over (partition by {{ twin_of_request() }}) as twins_account_uuid,
-        row_number() over (
-            partition by unit_key, role, trace_id, coalesce(span_id, record_id)
-            order by attempt desc nulls last, recorded_at desc, email is null asc, record_id asc
-        ) as attempts_after
+        max(account_uuid) over (partition by {{ twin_of_request() }}) as twins_account_uuid
     from ranked
     where role in ('request', 'failed_request', 'attempt', 'agent')
+
+),
+
+-- The attempts of a request share a span; where they name none, their numbers rise.
+attempts as (
+
+    select
+        record_id,
+        case
+            when span_id is null then lead(attempt) over in_order > attempt
+            else lead(record_id) over in_order is not null
+        end as is_repeated
+    from told_apart
+    where role = 'attempt' and twin_number = 1
+    window in_order as (
+        partition by unit_key, model, trace_id, span_id
+        order by
+            case when span_id is not null then attempt end asc nulls first,
+            recorded_at asc,
+            attempt asc nulls first,
+            record_id asc
+    )
 
 ),
 
@@ -125,7 +143,7 @@ judged as (
                     or (inherited.is_at_request and not told_apart.has_usage)
                 )
                 then 'told_by_its_span'
-            when told_apart.role = 'attempt' and told_apart.attempts_after > 1
+            when told_apart.role = 'attempt' and coalesce(attempts.is_repeated, false)
                 then 'attempt_that_was_repeated'
             when told_apart.role = 'attempt' and not told_apart.is_failed
                 then 'attempt_that_succeeded'
@@ -151,6 +169,7 @@ judged as (
             told_apart.unit_key = authorities.unit_key
             and told_apart.authority_date is not distinct from authorities.authority_date
     left join inherited on told_apart.record_id = inherited.record_id
+    left join attempts on told_apart.record_id = attempts.record_id
     left join holding
         on
             told_apart.signal = 'span'
