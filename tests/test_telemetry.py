@@ -801,6 +801,31 @@ def test_what_comes_late_decides_its_unit_anew(tmp_path: Path) -> None:
     ) == [(True,)]
 
 
+def test_metrics_without_a_session_leave_the_day_to_the_logs_of_their_installation(
+    tmp_path: Path,
+) -> None:
+    warehouse = Warehouse.below(tmp_path, tmp_path / "landing")
+    days_ago = -2 * 86_400
+    metrics = [
+        claude_metric(60, {"input": 100}, session=""),
+        claude_metric(days_ago, {"input": 7}, session="", start=days_ago - 60),
+    ]
+    figures_of = (
+        "select session_id, uncached_input_tokens from marts.session_metrics "
+        "where timeframe = 'last_7_days' order by session_id"
+    )
+    land(warehouse, "early.jsonl", metrics)
+    night(warehouse)
+    assert warehouse.query(figures_of) == [("(unattributed)", 107)]
+    # Another installation's log is no reason; this one's is, when it comes.
+    land(warehouse, "other.jsonl", [claude_request(1, 1, "other", **{"user.id": "machine-2"})])
+    night(warehouse)
+    assert warehouse.query(figures_of) == [("(unattributed)", 107), ("other", 100)]
+    land(warehouse, "late.jsonl", [claude_request(1, 1, "named")])
+    night(warehouse)
+    assert warehouse.query(figures_of) == [("(unattributed)", 7), ("named", 100), ("other", 100)]
+
+
 def test_planted_content_is_in_no_byte(landed: Warehouse) -> None:
     for folder in (landed.home, landed.exports):
         for path in folder.rglob("*"):

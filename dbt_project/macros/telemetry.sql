@@ -138,8 +138,8 @@
 
 
 {#-
-    The units that tonight's records touch, or the traces of these; every unit in a build from all
-    loads.
+    The units that tonight's records touch, or their traces, or their sender without a session;
+    every unit in a build from all loads.
 -#}
 {% macro of_touched_units(relation) %}
     select * from {{ relation }}
@@ -147,6 +147,8 @@
     where
         unit_key in (
             select unit_key from {{ ref('stg_telemetry_records') }}
+            union
+            select identity_key from {{ ref('stg_telemetry_records') }}
             union
             select unit_key from {{ relation }}
             where trace_id in (select trace_id from {{ ref('stg_telemetry_records') }})

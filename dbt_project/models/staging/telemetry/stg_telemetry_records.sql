@@ -141,6 +141,10 @@ typed as (
         case
             when unit = 'session' and role <> 'path' and session_id is null then event_date
         end as authority_date,
+        case
+            when unit = 'session'
+                then client || ':of ' || coalesce(installation_id, account_uuid, email)
+        end as identity_key,
         trace_id,
         span_id,
         parent_span_id,
