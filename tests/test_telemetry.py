@@ -425,6 +425,21 @@ def odd_totals() -> list[Request]:
     ]  # fmt: skip
 
 
+def ai_sdk_trace() -> list[Request]:
+    """Vercel's AI SDK: the outer span adds up; who asked stands on the resource and the outer span."""
+    outer = span("ai.generateText", 1, trace="b3", team__id="team-v", cost_center="centre-v",
+                 ai__usage__promptTokens=900, ai__usage__completionTokens=70)  # fmt: skip
+    inner = span(
+        "ai.generateText.doGenerate", 2, 1, trace="b3", gen_ai__system="Unknown",
+        ai__usage__inputTokens=900, ai__usage__outputTokens=70, ai__usage__cachedInputTokens=600,
+        ai__usage__reasoningTokens=5, ai__usage__totalTokens=970, ai__model__id="gpt-4.1",
+    )  # fmt: skip
+    who = {"session.id": "ai sdk", "user.email": "vera@acme.test", "user.id": "user-v"}
+    for request in (outer, inner):
+        request["resourceSpans"][0]["resource"]["attributes"] += attributes(who)
+    return [outer, inner]
+
+
 def tool_trace() -> list[Request]:
     """A request runs a tool, whose own requests are no part of it."""
     here = {"trace": "b2", "traceloop__association__properties__session_id": "in a tool"}
@@ -533,6 +548,12 @@ CASES: dict[str, list[Request]] = {
     "odd totals": odd_totals(),
     "shared": shared_traces(),
     "in a tool": tool_trace(),
+    "ai sdk": ai_sdk_trace(),
+    # What succeeded, metrics alone tell.
+    "half": [
+        claude_log("api_error", 1, "half", model="m", status_code=529),
+        claude_metric(60, {"input": 100, "cost": 0.5}, "half"),
+    ],
 }
 
 # Client and session -> requests, failed ones, uncached input, cache read, cache write, output, cost.
@@ -551,6 +572,8 @@ TOTALS: dict[tuple[str, str], tuple[Any, ...]] = {
     ("claude_code", "shared"): (1, 0, 100, 0, 0, 2, None),
     ("app", "around"): (1, 0, 300, 600, 0, 70, None),
     ("bot", "in a tool"): (5, 1, 900, 1800, 0, 210, None),
+    ("bot", "ai sdk"): (1, 0, 300, 600, 0, 70, None),
+    ("claude_code", "half"): (1, 1, 100, 0, 0, 0, "0.5"),
     ("bot", "nested"): (4, 1, 300, 0, 0, 15, None),
     ("litellm", "litellm"): (2, 1, 8, 0, 0, 2, "0.5"),
     ("claude_code", "logged"): (1, 0, 100, 1000, 1, 10, "0.01"),
@@ -677,7 +700,7 @@ def test_every_record_falls_under_one_rule(landed: Warehouse) -> None:
         "part_of_a_call", "part_of_a_request", "told_by_its_span", "twin_of_a_record_that_counts",
         "wraps_a_request",
     )} == {
-        "accompanies_a_failed_request": 2, "adds_up_its_children": 5, "attempt_that_succeeded": 2,
+        "accompanies_a_failed_request": 2, "adds_up_its_children": 6, "attempt_that_succeeded": 2,
         "attempt_that_was_repeated": 5, "decision_told_by_its_result": 3,
         "is_the_raw_half_of_a_request": 1, "part_of_a_call": 9, "part_of_a_request": 2,
         "told_by_its_span": 2, "twin_of_a_record_that_counts": 4, "wraps_a_request": 2,
@@ -721,6 +744,23 @@ def test_identity_and_team_stand_on_the_request(landed: Warehouse) -> None:
         ("codex", "bo@acme.test", None, None),
         ("litellm", None, "user-7", "team-l"),
     ]
+
+
+def test_resources_and_outer_spans_say_who_asked(landed: Warehouse) -> None:
+    rows = landed.query(
+        "select email, installation_id, team_id, cost_centre "
+        "from intermediate.int_llm_requests_combined where session_id = 'ai sdk'"
+    )
+    assert rows == [("vera@acme.test", "user-v", "team-v", "centre-v")]
+
+
+def test_where_no_provider_is_named_the_model_has_its_price(landed: Warehouse) -> None:
+    rows = landed.query(
+        "select provider, model, estimated_cost_usd "
+        "from intermediate.int_llm_requests_combined where session_id = 'ai sdk'"
+    )
+    # 300 tokens at 2 USD per million, 600 cached at 0.5, 70 out at 8.
+    assert rows == [(None, "gpt-4.1", Decimal("0.00146"))]
 
 
 def test_a_client_that_never_sent_is_not_configured(landed: Warehouse) -> None:

@@ -261,7 +261,9 @@ ancestors as (
         max(account_uuid) as account_uuid,
         max(email) as email,
         max(installation_id) as installation_id,
-        max(agent_id) as agent_id
+        max(agent_id) as agent_id,
+        max(team_id) as team_id,
+        max(cost_centre) as cost_centre
     from {{ ref('int_telemetry_records_deduplicated') }}
     where
         signal = 'span'
@@ -337,6 +339,7 @@ inherited as (
         bool_or(ancestors.has_usage and lineage.depth = 1) as is_at_usage,
         {%- for column in [
             'station', 'session_id', 'account_uuid', 'email', 'installation_id', 'agent_id',
+            'team_id', 'cost_centre',
         ] %}
         min_by(ancestors.{{ column }}, lineage.depth)
             filter (where ancestors.{{ column }} is not null)

@@ -24,6 +24,7 @@ records as (
 
 ),
 
+-- Logs of errors alone tell no tokens.
 has_finer as (
 
     select
@@ -31,7 +32,7 @@ has_finer as (
         authority_date,
         bool_or(signal = 'log') as has_logs
     from records
-    where role in ('request', 'failed_request', 'attempt')
+    where role = 'request'
     group by unit_key, authority_date
 
     union
@@ -43,7 +44,7 @@ has_finer as (
         true as has_logs
     from {{ ref('int_telemetry_records_deduplicated') }}
     where
-        role in ('request', 'failed_request', 'attempt')
+        role = 'request'
         and signal = 'log'
         and session_id is not null
         and identity_key in (select unit_key from records)

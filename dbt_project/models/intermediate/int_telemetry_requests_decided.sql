@@ -125,6 +125,8 @@ judged as (
         coalesce(told_apart.email, told_apart.twins_email, inherited.email) as own_email,
         coalesce(told_apart.installation_id, inherited.installation_id) as own_installation_id,
         coalesce(told_apart.agent_id, inherited.agent_id) as own_agent_id,
+        coalesce(told_apart.team_id, inherited.team_id) as own_team_id,
+        coalesce(told_apart.cost_centre, inherited.cost_centre) as own_cost_centre,
         told_apart.role <> 'agent' or not coalesce(holding.holds_request, false) as is_request,
         case
             when coalesce(told_apart.signal_rank, '') <> authorities.authority_rank
@@ -196,8 +198,8 @@ decided as (
         own_account_uuid as account_uuid,
         own_email as email,
         own_installation_id as installation_id,
-        team_id,
-        cost_centre,
+        own_team_id as team_id,
+        own_cost_centre as cost_centre,
         own_agent_id as agent_id,
         provider,
         model,

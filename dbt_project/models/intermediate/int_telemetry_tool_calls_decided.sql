@@ -140,6 +140,7 @@ judged as (
         coalesce(told_apart.email, inherited.email) as own_email,
         coalesce(told_apart.installation_id, inherited.installation_id) as own_installation_id,
         coalesce(told_apart.agent_id, inherited.agent_id) as own_agent_id,
+        coalesce(told_apart.team_id, inherited.team_id) as own_team_id,
         case
             when told_apart.role = 'tool_decision' then coalesce(told_apart.refusal, 'unknown')
             when told_apart.error_type = 'policy_violation' then 'blocked'
@@ -216,7 +217,7 @@ decided as (
         own_account_uuid as account_uuid,
         own_email as email,
         own_installation_id as installation_id,
-        team_id,
+        own_team_id as team_id,
         own_agent_id as agent_id,
         mcp_id,
         tool_name,

@@ -29,15 +29,18 @@ read as (
         span_id,
         parent_span_id,
         {{ telemetry_attribute('session_id', everywhere) }} as session_id,
-        {{ telemetry_attribute('account_uuid') }} as account_uuid,
-        {{ telemetry_attribute('email') }} as email,
-        {{ telemetry_attribute('installation_id') }} as installation_id,
-        {{ telemetry_attribute('end_user') }} as end_user,
+        {{ telemetry_attribute('account_uuid', everywhere) }} as account_uuid,
+        {{ telemetry_attribute('email', everywhere) }} as email,
+        {{ telemetry_attribute('installation_id', everywhere) }} as installation_id,
+        {{ telemetry_attribute('end_user', everywhere) }} as end_user,
         {{ telemetry_attribute('team_id', everywhere) }} as team_id,
         {{ telemetry_attribute('cost_centre', everywhere) }} as cost_centre,
         {{ telemetry_attribute('agent_id') }} as agent_id,
         {{ telemetry_attribute('request_id') }} as request_id,
-        lower({{ telemetry_attribute('provider') }}) as named_provider,
+        -- Some instrumentations name what is no provider, and then the model alone tells it.
+        nullif(
+            nullif(lower({{ telemetry_attribute('provider') }}), 'unknown'), 'langchain'
+        ) as named_provider,
         {{ of_client('provider') }} as usual_provider,
         {{ telemetry_attribute('model') }} as model,
         {{ telemetry_attribute('service_tier') }} as service_tier,
