@@ -9,10 +9,10 @@
 {%- endmacro %}
 
 
-{#- A share or an average of counts: 6 decimals. -#}
+{#- A share or an average of counts: 6 decimals. A year's tokens in millionths are no bigint. -#}
 {% macro ratio(numerator, denominator) %}
     {%- set millionths = rounded_quotient(
-        'cast(' ~ numerator ~ ' as bigint) * 1000000', denominator
+        'cast(' ~ numerator ~ ' as decimal(38, 0)) * 1000000', denominator
     ) -%}
     cast(
         cast({{ millionths }} as decimal(18, 0)) * cast(0.000001 as decimal(7, 6))
@@ -77,6 +77,18 @@
 {%- endmacro %}
 
 
+{#- A sum of DECIMAL(38, 12) money over a count: 6 decimals, for an average only looked at. -#}
+{% macro average_money(total, number) %}
+    {%- set millionths = rounded_quotient(
+        'cast(' ~ total ~ ' * 1000000000000 as decimal(38, 0))', '(' ~ number ~ ') * 1000000'
+    ) -%}
+    cast(
+        cast({{ millionths }} as decimal(18, 0)) * cast(0.000001 as decimal(7, 6))
+        as decimal(18, 6)
+    )
+{%- endmacro %}
+
+
 {#- Whole microseconds as DECIMAL(18, 3) milliseconds. -#}
 {% macro milliseconds(microseconds) -%}
     cast(
@@ -86,13 +98,24 @@
 {%- endmacro %}
 
 
-{#- An exact percentile, interpolated: 3 decimals. -#}
-{% macro percentile(expression, share) -%}
+{#- An exact percentile, interpolated. -#}
+{% macro percentile(expression, share, decimals=3) -%}
     cast(
         round(
             percentile_cont({{ share }}) within group (order by cast({{ expression }} as double)),
-            3
+            {{ decimals }}
         )
-        as decimal(18, 3)
+        as decimal(18, {{ decimals }})
+    )
+{%- endmacro %}
+
+
+{#- How often a whole number goes into another: both positive, or the dividend 0. -#}
+{% macro whole_quotient(dividend, divisor) -%}
+    cast(
+        round(
+            (({{ dividend }}) - ({{ dividend }}) % ({{ divisor }})) / nullif({{ divisor }}, 0)
+        )
+        as bigint
     )
 {%- endmacro %}
