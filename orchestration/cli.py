@@ -4,10 +4,13 @@ import argparse
 import json
 import logging
 import os
+import shutil
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -15,11 +18,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from orchestration.exports import FORMS, read_reports
+from orchestration.filters import FILTERS, filters_of
 from orchestration.landing.history import committed_loads
 from orchestration.lock import HomeIsBusy, held
 from orchestration.night import Night, applied_and_published, has_news, read_night
-from orchestration.project import Settings, SettingsError
-from orchestration.timeframes import latest_midnight, parse_as_of
+from orchestration.project import SEEDS, Settings, SettingsError
+from orchestration.reports import AskedExport, AskError, report_named, write_asked
+from orchestration.timeframes import latest_midnight, parse_as_of, read_timeframes
 
 PUBLISHED, FAILED, USAGE, WITH_REJECTS, BUSY = 0, 1, 2, 3, 75
 SHOWN_REJECTS = 20
@@ -56,6 +62,16 @@ examples:
 """
 
 
+EXPORT_EXAMPLES = """\
+examples:
+  warehouse export usage_by_agent --timeframe last_30_days --model gpt-5 --output agents.csv
+  warehouse export usage_by_user --timeframe last_month --organisation "Acme Group" \\
+      --include-sub-organisations
+  warehouse export session_metrics --from 2026-03-01 --to 2026-03-08T12:00:00Z --format json
+  warehouse export billing_conversations --timeframe last_12_months --as eva@acme.example
+"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, by default that of the command line; returns its exit code."""
     options = _parser().parse_args(arguments)
@@ -70,6 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return options.run(settings, options)
     except SettingsError as error:
+        return _fail(str(error), USAGE)
+    except AskError as error:
         return _fail(str(error), USAGE)
     except duckdb.Error as error:
         return _fail(
@@ -136,7 +154,39 @@ def _parser() -> argparse.ArgumentParser:
         "  warehouse sql                      an interactive prompt; end with Ctrl-D\n",
     )
     sql.add_argument("query", nargs="?", help="the query; without one it is read from the input")
-    for added in (night, status, rejects, sql):
+    listing = command(
+        "reports", "list the reports, with their timeframes, filters and columns", list_reports
+    )
+    listing.add_argument("report", nargs="?", help="only this one, with its columns")
+    export = command(
+        "export", "write a report for any timeframe and filters", export_report, EXPORT_EXAMPLES
+    )
+    export.add_argument("report", help="the report: see `warehouse reports`")
+    window = export.add_argument_group("window")
+    window.add_argument("--timeframe", metavar="NAME", help="such as last_30_days")
+    window.add_argument("--from", dest="start", metavar="INSTANT|DATE", help="start, included")
+    window.add_argument("--to", dest="end", metavar="INSTANT|DATE", help="end, not included")
+    filters = export.add_argument_group(
+        "filters", "one given twice means either; several must all hold; each report has its own"
+    )
+    for flag, text in sorted({each.flag: each.help for each in FILTERS.values()}.items()):
+        filters.add_argument(flag, action="append", metavar="VALUE", help=text)
+    filters.add_argument(
+        "--include-sub-organisations",
+        action="store_true",
+        help="the organisations asked for with all below them",
+    )
+    export.add_argument(
+        "--as",
+        dest="as_user",
+        metavar="USER",
+        help="only organisations in which this user, by id or e-mail, holds the report's role",
+    )
+    export.add_argument(
+        "--output", metavar="FILE|-", default="-", help="where to write (default: - for the output)"
+    )
+    export.add_argument("--format", choices=FORMS, default="csv", help="default: %(default)s")
+    for added in (night, status, rejects, sql, listing):
         added.add_argument("--json", action="store_true", help="print JSON for a machine to read")
     return parser
 
@@ -361,6 +411,72 @@ def show_rejects(settings: Settings, options: argparse.Namespace) -> int:
         print(f"{row['path']}:{row['line']}{record}: {row['reason']}: {row['detail']}")
         print(f"    {text}")
     print(f"{len(rows)} of {count} rejected rows shown.")
+    return PUBLISHED
+
+
+def list_reports(settings: Settings, options: argparse.Namespace) -> int:
+    """Print every report, or one with its columns."""
+    del settings  # what the project states, whatever is published
+    chosen = [report_named(options.report)] if options.report else read_reports()
+    timeframes = read_timeframes(SEEDS / "timeframes.csv")
+    described = [
+        {
+            "report": report.name,
+            "page": report.page,
+            "timeframes": [each.timeframe for each in timeframes if report.page in each.pages],
+            "filters": sorted({each.flag for each in filters_of(report.name)}),
+            "roles": list(report.roles),
+            "columns": {column.name: column.kind for column in report.columns},
+        }
+        for report in chosen
+    ]
+    if options.json:
+        print(json.dumps(described))
+        return PUBLISHED
+    if options.report:
+        for name, value in described[0].items():
+            print(f"{name:12} {', '.join(value) if not isinstance(value, str) else value}")
+        return PUBLISHED
+    table = Table("report", "page", "timeframes in every set", "filters")
+    for each in described:
+        table.add_row(
+            each["report"], each["page"], ", ".join(each["timeframes"]), " ".join(each["filters"])
+        )
+    Console(width=None if sys.stdout.isatty() else WIDEST).print(table)
+    print(
+        f"{len(described)} reports; `warehouse reports REPORT` lists columns, and any timeframe of "
+        f"{', '.join(each.timeframe for each in timeframes)} can be exported."
+    )
+    return PUBLISHED
+
+
+def export_report(settings: Settings, options: argparse.Namespace) -> int:
+    """Write one report as asked."""
+    if not settings.published_file.exists():
+        return _fail(_nothing_published(settings), FAILED)
+    names = {each.flag.removeprefix("--").replace("-", "_") for each in FILTERS.values()}
+    asked = AskedExport(
+        report=options.report,
+        timeframe=options.timeframe,
+        start=options.start,
+        end=options.end,
+        filters={name: values for name in sorted(names) if (values := getattr(options, name))},
+        include_sub_organisations=options.include_sub_organisations,
+        as_user=options.as_user,
+        form=options.format,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        is_shown = options.output == "-"
+        file = Path(folder) / "report" if is_shown else Path(options.output).absolute()
+        try:
+            sentence = write_asked(settings, asked, file)
+        except OSError as error:
+            return _fail(f"{file} cannot be written ({error.strerror}): name another file.", FAILED)
+        if is_shown:
+            with file.open("rb") as written:
+                shutil.copyfileobj(written, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+    print(sentence if is_shown else f"{sentence.rstrip('.')}: {file}", file=sys.stderr)
     return PUBLISHED
 
 

@@ -198,6 +198,7 @@ def dbt_build(
                 severity=WARN if unique_id in warned else ERROR,
             )
     outcome.raise_for_failures()
+    models.record_queries(settings, outcome)
     for _, sentence in outcome.warnings:
         log.warning(sentence)
     log.info(

@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ FORMULA = r"^[=+\-@\t\r\n\x00＝＋－＠]"
 SUMMED_KINDS = ("money", "tokens")
 ORDERING_KINDS = ("money", "count")
 KEPT_SECONDS = 3600
+MOST_SHEET_ROWS = 1_048_576
+LONGEST_SHEET_NAME = 31
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Report:
-    """A report: the mart of that name, the page whose timeframes it has, the columns of its CSV."""
+    """A report: the mart of that name, the page whose timeframes it has, the columns of its CSV.
+
+    roles: of which a person needs one in an organisation to see its rows.
+    """
 
     name: str
     page: str
+    roles: tuple[str, ...]
     columns: tuple[Column, ...]
 
     @property
@@ -80,6 +88,7 @@ def read_reports(seeds: Path = SEEDS) -> list[Report]:
             Report(
                 name=report["report"],
                 page=report["page"],
+                roles=tuple(report["roles"].split()),
                 columns=tuple(
                     Column(
                         row["column_name"],
@@ -119,7 +128,6 @@ def write_report(
 
     memory_limit: a size as DuckDB reads it, such as 2GB.
     """
-    (folder / report.name).mkdir(exist_ok=True)
     with duckdb.connect(str(database), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute("set memory_limit = ?", [memory_limit])
@@ -138,11 +146,119 @@ def write_report(
             "where page = ? order by position",
             [report.page],
         ).fetchall()
-        figures = _figures(connection, report)
-        return [
-            _write_timeframe(connection, report, folder, window, figures.get(window[0]))
-            for window in windows
-        ]
+        return write_timeframes(connection, report, folder, report.name, windows, {})
+
+
+def write_timeframes(
+    connection: duckdb.DuckDBPyConnection,
+    report: Report,
+    folder: Path,
+    below: str,
+    windows: Sequence[tuple[str, datetime, datetime]],
+    filters: Mapping[str, Sequence[str]],
+) -> list[dict[str, Any]]:
+    """Write one CSV per timeframe from the relation `exported`; returns their manifest entries.
+
+    below: folder of the files below `folder`. filters: what the rows were narrowed to.
+    """
+    (folder / below).mkdir(parents=True, exist_ok=True)
+    figures = _figures(connection, report)
+    entries = []
+    for timeframe, start_at, end_at in windows:
+        path = f"{below}/{timeframe}.csv"
+        write_file(connection, report, folder / path, "csv", timeframe)
+        with (folder / path).open("rb") as written:
+            digest = hashlib.file_digest(written, "sha256").hexdigest()
+        nothing = {
+            column.name: "0.000000000000" if column.kind == "money" else "0"
+            for column in report.columns
+            if column.kind in SUMMED_KINDS
+        }
+        rows, sums, neutralised = figures.get(timeframe, (0, nothing, 0))
+        entries.append(
+            {
+                "path": path,
+                "report": report.name,
+                "timeframe": timeframe,
+                "window_start_at": _instant(start_at),
+                "window_end_at": _instant(end_at),
+                "filters": dict(filters),
+                "columns": [column.name for column in report.columns],
+                "rows": rows,
+                "bytes": (folder / path).stat().st_size,
+                "sums": {name: sums[name] or zero for name, zero in nothing.items()},
+                "neutralised_cells": neutralised,
+                "sha256": digest,
+            }
+        )
+    return entries
+
+
+def write_file(
+    connection: duckdb.DuckDBPyConnection,
+    report: Report,
+    file: Path,
+    form: str,
+    timeframe: str | None = None,
+) -> None:
+    """Write the relation `exported`, or one timeframe of it, in the report's columns and order.
+
+    form: csv, json (numbers with decimals as text, so that no digit is lost), parquet or xlsx.
+    """
+    where = "" if timeframe is None else f"where r.timeframe = '{timeframe}'"
+    cells = ", ".join(f"{_CELLS[form](column)} as {column.name}" for column in report.columns)
+    query = f"select {cells} from exported as r {where} order by {report.order}"
+    if form == "xlsx":
+        _write_workbook(connection, report, query, file)
+    else:
+        quoted = str(file).replace("'", "''")
+        connection.execute(f"copy ({query}) to '{quoted}' ({_COPY_OPTIONS[form]})")
+    sync(file)
+
+
+def _json_cell(column: Column) -> str:
+    if column.kind == "instant":
+        return column.cell
+    if column.kind in ("money", "milliseconds", "ratio", "date"):
+        return f"cast(r.{column.name} as varchar)"
+    return f"r.{column.name}"
+
+
+_CELLS: dict[str, Callable[[Column], str]] = {
+    "csv": lambda column: column.cell,
+    "json": _json_cell,
+    "parquet": lambda column: f"r.{column.name}",
+    "xlsx": lambda column: column.cell,
+}
+_COPY_OPTIONS = {
+    "csv": "format csv, header true, new_line '\\r\\n'",
+    "json": "format json, array true",
+    "parquet": "format parquet, compression zstd",
+}
+FORMS = tuple(_CELLS)
+
+
+def _write_workbook(
+    connection: duckdb.DuckDBPyConnection, report: Report, query: str, file: Path
+) -> None:
+    """One sheet; raises ValueError for more rows than a sheet holds."""
+    from openpyxl import Workbook
+
+    workbook = Workbook(write_only=True)
+    sheet = workbook.create_sheet(report.name[:LONGEST_SHEET_NAME])
+    sheet.append([column.name for column in report.columns])
+    written = 1
+    result = connection.execute(query)
+    while rows := result.fetchmany(10_000):
+        written += len(rows)
+        if written > MOST_SHEET_ROWS:
+            raise ValueError(
+                f"{report.name} has more rows than the {MOST_SHEET_ROWS:,} of a sheet: "
+                "ask for csv or parquet, a shorter window, or more filters."
+            )
+        for row in rows:
+            sheet.append(row)
+    workbook.save(file)
 
 
 def _figures(
@@ -151,55 +267,16 @@ def _figures(
     """Per timeframe: rows, the sums of money and token columns, and the neutralised cells."""
     summed = [column.name for column in report.columns if column.kind in SUMMED_KINDS]
     texts = [column for column in report.columns if column.kind == "text"]
-    guarded = " + ".join(f"count(*) filter ({column.is_formula})" for column in texts)
-    sums = ", ".join(f"cast(sum(r.{name}) as varchar)" for name in summed)
+    guarded = [f"count(*) filter ({column.is_formula})" for column in texts]
+    figures = [" + ".join(guarded) or "0"]
+    figures += [f"cast(sum(r.{name}) as varchar)" for name in summed]
     rows = connection.execute(
-        f"select r.timeframe, count(*), {guarded}, {sums} from exported as r group by r.timeframe"
+        f"select r.timeframe, count(*), {', '.join(figures)} from exported as r "
+        "group by r.timeframe"
     ).fetchall()
     return {
         timeframe: (count, dict(zip(summed, values, strict=True)), int(cells))
         for timeframe, count, cells, *values in rows
-    }
-
-
-def _write_timeframe(
-    connection: duckdb.DuckDBPyConnection,
-    report: Report,
-    folder: Path,
-    window: tuple[str, Any, Any],
-    figures: tuple[int, dict[str, str], int] | None,
-) -> dict[str, Any]:
-    timeframe, start_at, end_at = window
-    path = f"{report.name}/{timeframe}.csv"
-    file = folder / path
-    cells = ", ".join(f"{column.cell} as {column.name}" for column in report.columns)
-    quoted = str(file).replace("'", "''")
-    connection.execute(
-        f"copy (select {cells} from exported as r where r.timeframe = '{timeframe}' "
-        f"order by {report.order}) to '{quoted}' (format csv, header true, new_line '\\r\\n')"
-    )
-    sync(file)
-    with file.open("rb") as written:
-        digest = hashlib.file_digest(written, "sha256").hexdigest()
-    nothing = {
-        column.name: "0.000000000000" if column.kind == "money" else "0"
-        for column in report.columns
-        if column.kind in SUMMED_KINDS
-    }
-    rows, sums, neutralised = figures or (0, nothing, 0)
-    return {
-        "path": path,
-        "report": report.name,
-        "timeframe": timeframe,
-        "window_start_at": _instant(start_at),
-        "window_end_at": _instant(end_at),
-        "filters": {},
-        "columns": [column.name for column in report.columns],
-        "rows": rows,
-        "bytes": file.stat().st_size,
-        "sums": {name: sums[name] or zero for name, zero in nothing.items()},
-        "neutralised_cells": neutralised,
-        "sha256": digest,
     }
 
 

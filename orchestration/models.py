@@ -1,13 +1,18 @@
 """The dbt build, run in this process: its progress as it goes, and what became of each node."""
 
+import json
 import logging
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from typing import Any
 
+import duckdb
+
+from orchestration.filters import TIMES
 from orchestration.night import dbt_environment
 from orchestration.project import DBT_PROJECT, DBT_TARGET, Settings, dbt_project_version
 
@@ -25,13 +30,15 @@ class BuildFailed(RuntimeError):
 class BuildOutcome:
     """What became of each node: seconds by unique id, failures of tests and models by name.
 
-    A test that warns is neither passed nor a failure: the night goes on, and says so.
+    A test that warns is neither passed nor a failure: the night goes on, and says so. compiled: the
+    SQL of each model that was built, by unique id.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
     passed_tests: dict[str, bool] = field(default_factory=dict)
     failures: list[tuple[str, str, str]] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
+    compiled: dict[str, str] = field(default_factory=dict)
     error: str | None = None
 
     def raise_for_failures(self) -> None:
@@ -68,6 +75,39 @@ def build(settings: Settings, leaves_facts: bool = False) -> BuildOutcome:
     return _outcome(settings, command)
 
 
+def record_queries(settings: Settings, outcome: BuildOutcome) -> None:
+    """Keep the SQL of the reports in the build file, for exports of other windows and filters.
+
+    Only what is computed from the facts that a filter can narrow: the rest is read as it is.
+    """
+    nodes = json.loads(MANIFEST.read_text(encoding="utf-8"))["nodes"]
+    reads = {
+        unique_id: [parent for parent in node["depends_on"]["nodes"] if parent in nodes]
+        for unique_id, node in nodes.items()
+        if node["resource_type"] == "model" and node["schema"] in ("intermediate", "marts")
+    }
+    facts = {unique_id for unique_id in reads if nodes[unique_id]["name"] in TIMES}
+    counting: set[str] = set()
+    for unique_id in TopologicalSorter(reads).static_order():
+        if unique_id not in facts and not (facts | counting).isdisjoint(reads.get(unique_id, ())):
+            counting.add(unique_id)
+
+    def relation(unique_id: str) -> str:
+        return f"{nodes[unique_id]['schema']}.{nodes[unique_id]['name']}"
+
+    rows = [
+        (
+            relation(unique_id),
+            outcome.compiled[unique_id],
+            ",".join(relation(parent) for parent in reads[unique_id]),
+        )
+        for unique_id in sorted(counting)
+    ]
+    with duckdb.connect(str(settings.build_file)) as connection:
+        connection.execute("delete from quality.report_queries")
+        connection.executemany("insert into quality.report_queries values ($1, $2, $3)", rows)
+
+
 def run_unit_tests(settings: Settings) -> BuildOutcome:
     """Run the unit tests of the models beside the tables of a finished night."""
     return _outcome(settings, ["test", "--select", "test_type:unit"])
@@ -83,6 +123,8 @@ def _outcome(settings: Settings, command: list[str]) -> BuildOutcome:
         unique_id, status = node.node.unique_id, str(node.status)
         kind = str(node.node.resource_type)
         outcome.seconds[unique_id] = node.execution_time
+        if kind == "model" and status == "success":
+            outcome.compiled[unique_id] = node.node.compiled_code
         if kind == "test" and status != "skipped":
             outcome.passed_tests[unique_id] = status == "pass"
         if status == "warn":

@@ -5,7 +5,7 @@
 {%- set after = [
     'usage_by_agent', 'usage_by_user', 'session_metrics', 'billing_conversation_lines',
     'billing_conversations', 'row_ledger', 'superseded_rows', 'ignored_files', 'night',
-    'unpriced_models', 'telemetry_rules', 'reconciliation', 'source_freshness',
+    'unpriced_models', 'telemetry_rules', 'reconciliation', 'source_freshness', 'report_queries',
     'int_agent_instances_as_of', 'int_api_keys_as_of', 'int_group_members_as_of',
     'int_groups_as_of', 'int_mcp_servers_as_of', 'int_organisations_as_of', 'int_role_grants_as_of',
     'int_teams_as_of', 'int_tools_as_of', 'int_credit_lines_aggregated', 'int_buckets',

@@ -1,0 +1,398 @@
+"""A report for any timeframe under any filters, by the SQL that its mart was built with.
+
+It runs over tables of the same names that hold only the rows that pass.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pyarrow as pa
+
+from orchestration.edges import PageWindow, tables_of_time
+from orchestration.exports import Report, read_reports, write_file
+from orchestration.filters import (
+    CALLS,
+    LINES,
+    REQUESTS,
+    RUNS,
+    TEAM_VIEWS,
+    TIMES,
+    UNATTRIBUTED,
+    Filter,
+    filters_of,
+)
+from orchestration.project import SEEDS, Settings
+from orchestration.timeframes import (
+    Window,
+    custom_window,
+    parse_as_of,
+    read_timeframes,
+    window_of,
+)
+
+SHOWN_VALUES = 20
+TIME_TABLES = ("windows", "buckets", "slots", "slot_buckets")
+
+# Telemetry names no organisation: it is that of its user.
+_ORGANISATION = {name: "r.organisation_id" for name in TIMES} | {
+    name: "coalesce(r.organisation_id, (select max(u.organisation_id) "
+    "from published.intermediate.int_users_as_of as u where u.user_id = r.user_id))"
+    for name in (REQUESTS, CALLS)
+}
+
+
+class AskError(ValueError):
+    """A report that cannot be made as asked; the text says what to ask instead."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A report as somebody wants it.
+
+    values: by filter, those of which a row must have one. window: None for the timeframes that the
+    night computed for the report's page.
+    """
+
+    report: Report
+    window: Window | None = None
+    values: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    include_sub_organisations: bool = False
+
+
+@dataclass(frozen=True)
+class AskedExport:
+    """An export in the words of a person: names and texts, as the command or the job takes them."""
+
+    report: str
+    timeframe: str | None = None
+    start: str | None = None
+    end: str | None = None
+    filters: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    include_sub_organisations: bool = False
+    as_user: str | None = None
+    form: str = "csv"
+
+
+def write_asked(settings: Settings, asked: AskedExport, file: Path) -> str:
+    """Write a report to a file, which is there whole or not at all; returns what was written.
+
+    Raises AskError for what cannot be asked, OSError where the file cannot be written.
+    """
+    report = report_named(asked.report)
+    published = settings.published_file
+    window = window_asked(published, asked.timeframe, asked.start, asked.end)
+    granted = None
+    if asked.as_user is not None:
+        granted = organisations_granted(published, asked.as_user, report.roles)
+    ask = Ask(report, window, asked.filters, asked.include_sub_organisations)
+    with answered(published, ask, settings.memory_limit, granted) as connection:
+        ((rows,),) = connection.execute("select count(*) from exported").fetchall()
+        part = file.with_name(f".{file.name}.part")
+        try:
+            part.touch()
+            write_file(connection, report, part, asked.form)
+            part.replace(file)
+        except ValueError as error:
+            raise AskError(str(error)) from error
+        finally:
+            part.unlink(missing_ok=True)
+    start, end = (f"{edge:%Y-%m-%dT%H:%M:%SZ}" for edge in (window.start_at, window.end_at))
+    narrowed = "".join(
+        f", {name.replace('_', ' ')} {' or '.join(values)}"
+        for name, values in asked.filters.items()
+    )
+    of_whom = f", organisations {', '.join(granted)}" if granted else ""
+    return f"Wrote {rows:,} rows of {report.name}, {start} to {end}{narrowed}{of_whom}."
+
+
+def report_named(name: str) -> Report:
+    """The report of that name; raises AskError with the names that there are."""
+    reports = {report.name: report for report in read_reports()}
+    if name not in reports:
+        near = difflib.get_close_matches(name, reports, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise AskError(
+            f"There is no report {name!r}{hint}: `warehouse reports` lists {len(reports)}."
+        )
+    return reports[name]
+
+
+def window_asked(
+    published: Path, timeframe: str | None, start: str | None, end: str | None
+) -> Window:
+    """The window of a timeframe as of the published night, or of two instants or local dates.
+
+    Raises AskError where neither is given, or one cannot be used.
+    """
+    with _open(published) as connection:
+        as_of, timezone, week_start = _night(connection)
+    if timeframe is not None:
+        if start is not None or end is not None:
+            raise AskError("Ask for a --timeframe, or for --from and --to, and not for both.")
+        timeframes = {each.timeframe: each for each in read_timeframes(SEEDS / "timeframes.csv")}
+        if timeframe not in timeframes:
+            raise AskError(
+                f"There is no timeframe {timeframe!r}: there are {', '.join(timeframes)}; "
+                "or ask --from and --to."
+            )
+        return window_of(timeframes[timeframe], as_of, timezone, week_start)
+    if start is None or end is None:
+        raise AskError("Ask for a --timeframe, or for --from and --to.")
+    try:
+        window = custom_window(parse_as_of(start, timezone), parse_as_of(end, timezone))
+    except ValueError as error:
+        raise AskError(str(error).replace("as_of ", "The time ", 1)) from error
+    if window.end_at > as_of:
+        raise AskError(
+            f"The window ends at {window.end_at.isoformat()}, after what the published night "
+            f"looks back from: ask --to {as_of.isoformat()} at most, or run a later night."
+        )
+    return window
+
+
+def organisations_granted(published: Path, user: str, roles: Sequence[str]) -> list[str]:
+    """The organisations in which a user, by id or e-mail, holds one of the roles as of the night.
+
+    Raises AskError where there is none.
+    """
+    with _open(published) as connection:
+        rows = connection.execute(
+            "select distinct g.organisation_id from published.intermediate.int_role_grants_as_of g "
+            "left join published.intermediate.int_users_as_of u on g.user_id = u.user_id "
+            "where g.is_granted and list_contains($2::varchar[], g.role) "
+            "and (g.user_id = $1 or lower(u.email) = lower($1)) order by 1",
+            [user, list(roles)],
+        ).fetchall()
+    if not rows:
+        raise AskError(
+            f"{user} holds none of the roles that this report needs in any organisation: "
+            f"{' or '.join(roles)}."
+        )
+    return [row[0] for row in rows]
+
+
+@contextmanager
+def answered(
+    published: Path, ask: Ask, memory_limit: str, granted: Sequence[str] | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection whose table `exported` holds the report's rows, each with its timeframe.
+
+    granted: organisations outside of which no row counts; None for all of them.
+    Raises AskError for a filter that the report has not, or a value that nothing has.
+    """
+    filters = _filters_asked(ask)
+    with _open(published, memory_limit) as connection:
+        for each in filters:
+            _keep_values(connection, each, ask)
+        if granted is not None:
+            _keep(connection, "granted", granted)
+        views = [each for each in filters if each.name in TEAM_VIEWS]
+        if len(views) < 2:
+            _answer(connection, ask, filters, granted is not None)
+        else:
+            # Each view of the page has its own meaning of a team.
+            parts = []
+            for position, view in enumerate(views):
+                others = [each for each in filters if each not in views]
+                _answer(connection, ask, [*others, view], granted is not None)
+                part = f"part_{position}"
+                connection.execute(
+                    f"create temp table {part} as from exported where view = $1",
+                    [TEAM_VIEWS[view.name]],
+                )
+                parts.append(f"from {part}")
+            connection.execute(
+                f"create or replace temp table exported as {' union all '.join(parts)}"
+            )
+        yield connection
+
+
+def _filters_asked(ask: Ask) -> list[Filter]:
+    possible = filters_of(ask.report.name)
+    by_option = {each.flag.removeprefix("--").replace("-", "_") for each in possible}
+    for name in ask.values:
+        if name not in by_option:
+            flags = ", ".join(sorted({each.flag for each in possible})) or "none"
+            raise AskError(
+                f"{ask.report.name} has no filter {name.replace('_', '-')}: it has {flags}."
+            )
+    if ask.include_sub_organisations and "organisation" not in ask.values:
+        raise AskError("--include-sub-organisations needs an --organisation.")
+    return [
+        each for each in possible if ask.values.get(each.flag.removeprefix("--").replace("-", "_"))
+    ]
+
+
+def _keep_values(connection: duckdb.DuckDBPyConnection, each: Filter, ask: Ask) -> None:
+    """Keep the ids that somebody asked for, by id or by name, in the filter's table."""
+    option = each.flag.removeprefix("--").replace("-", "_")
+    connection.execute(f"create temp table known as {each.known}")
+    found: list[str] = []
+    for asked in ask.values[option]:
+        value = asked.lower() if each.is_lowered else asked
+        if value == UNATTRIBUTED:
+            found.append(value)
+            continue
+        rows = (
+            connection.execute(
+                "select distinct value from known where value = $1 or lower(name) = lower($1)",
+                [value],
+            ).fetchall()
+            or connection.execute(
+                "select distinct value from known where lower(value) = lower($1)", [value]
+            ).fetchall()
+        )
+        if not rows:
+            raise AskError(_unknown_value(connection, option, asked))
+        found += [row[0] for row in rows]
+    connection.execute("drop table known")
+    _keep(connection, each.name, found)
+    if each.name == "organisation" and ask.include_sub_organisations:
+        connection.execute(
+            "insert into asked.organisation select distinct d.descendant_organisation_id "
+            "from published.intermediate.int_organisation_descendants as d "
+            "where d.organisation_id in (select value from asked.organisation)"
+        )
+
+
+def _unknown_value(connection: duckdb.DuckDBPyConnection, option: str, asked: str) -> str:
+    rows = connection.execute(
+        "select value, max(name) from known where value is not null group by value order by value"
+    ).fetchall()
+    shown = [
+        value if name in (None, "", value) else f"{value} ({' '.join(name.split())})"
+        for value, name in rows
+    ]
+    near = difflib.get_close_matches(asked, shown, n=SHOWN_VALUES, cutoff=0.6)
+    listed = (near + [value for value in shown if value not in near])[:SHOWN_VALUES]
+    more = f" and {len(shown) - len(listed)} more" if len(shown) > len(listed) else ""
+    there_are = f"there are {', '.join(listed)}{more}" if listed else "there are none"
+    return f"No {option.replace('_', ' ')} is {asked!r}: {there_are}."
+
+
+def _keep(connection: duckdb.DuckDBPyConnection, name: str, values: Sequence[str]) -> None:
+    table = pa.table({"value": pa.array(values, pa.string())})
+    connection.register("arriving", table)
+    connection.execute(f'create or replace table asked."{name}" as from arriving')
+    connection.unregister("arriving")
+
+
+def _answer(
+    connection: duckdb.DuckDBPyConnection, ask: Ask, filters: list[Filter], is_granted: bool
+) -> None:
+    """Make the table `exported`."""
+    connection.execute("drop schema if exists intermediate cascade")
+    connection.execute("drop schema if exists marts cascade")
+    connection.execute("create schema intermediate")
+    connection.execute("create schema marts")
+    slot = None
+    if ask.window is not None:
+        slot = _expose_window(connection, ask.report.page, ask.window)
+    by_run = [each for each in filters if each.is_by_run and RUNS in each.conditions]
+    if by_run:
+        conditions = " and ".join(each.conditions[RUNS] for each in by_run)
+        connection.execute(
+            "create or replace temp table asked_runs as "
+            f"select r.run_id from published.intermediate.{RUNS} as r where {conditions}"
+        )
+    made: set[tuple[str, str]] = {("intermediate", f"int_{name}") for name in TIME_TABLES if slot}
+    _make(connection, ("marts", ask.report.name), filters, bool(by_run), is_granted, made)
+    renamed = "r.*" if slot is None else "r.* replace ($1 as timeframe)"
+    where = "" if slot is None else "where r.timeframe = $2"
+    connection.execute(
+        f"create or replace temp table exported as "
+        f"select {renamed} from marts.{ask.report.name} as r {where}",
+        [] if ask.window is None else [ask.window.timeframe, slot],
+    )
+
+
+def _expose_window(connection: duckdb.DuckDBPyConnection, page: str, window: Window) -> str:
+    """Put the window in the place of the page's own, under the name of one that its SQL knows."""
+    ((slot,),) = connection.execute(
+        "select timeframe from published.intermediate.int_windows where page = $1 "
+        "order by position limit 1",
+        [page],
+    ).fetchall()
+    _, timezone, _ = _night(connection)
+    named = Window(
+        slot, window.start_at, window.end_at, window.previous_start_at, window.previous_end_at
+    )
+    for name, table in tables_of_time([PageWindow(page, 0, named)], timezone).items():
+        connection.register("arriving", table)
+        connection.execute(f"create table intermediate.int_{name} as from arriving")
+        connection.unregister("arriving")
+    return slot
+
+
+def _make(
+    connection: duckdb.DuckDBPyConnection,
+    relation: tuple[str, str],
+    filters: list[Filter],
+    is_by_run: bool,
+    is_granted: bool,
+    made: set[tuple[str, str]],
+) -> None:
+    """Make a relation: a fact's rows that pass, what is computed from them, or as published."""
+    if relation in made:
+        return
+    made.add(relation)
+    schema, name = relation
+    if name in TIMES:
+        conditions = [each.conditions[name] for each in filters if name in each.conditions]
+        if name == LINES and is_by_run:
+            conditions.append("r.run_id in (select run_id from asked_runs)")
+        if is_granted:
+            conditions.append(f"{_ORGANISATION[name]} in (select value from asked.granted)")
+        if ("intermediate", "int_windows") in made:
+            time = f"r.{TIMES[name]}"
+            edges = "from intermediate.int_windows"
+            conditions += [
+                f"{time} >= (select min(previous_start_at) {edges})",
+                f"{time} < (select max(window_end_at) {edges})",
+            ]
+        where = f"where {' and '.join(conditions)}" if conditions else ""
+        connection.execute(
+            f"create table {schema}.{name} as "
+            f"select r.* from published.{schema}.{name} as r {where}"
+        )
+        return
+    rows = connection.execute(
+        "select sql_text, reads from published.quality.report_queries where relation = $1",
+        [f"{schema}.{name}"],
+    ).fetchall()
+    if not rows:
+        connection.execute(f"create view {schema}.{name} as from published.{schema}.{name}")
+        return
+    ((sql, reads),) = rows
+    for read in reads.split(","):
+        below, _, of = read.partition(".")
+        _make(connection, (below, of), filters, is_by_run, is_granted, made)
+    connection.execute(f"create table {schema}.{name} as {sql}")
+
+
+@contextmanager
+def _open(published: Path, memory_limit: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The published file, read-only, beside an empty database that the marts' SQL names."""
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        if memory_limit is not None:
+            connection.execute("set memory_limit = ?", [memory_limit])
+        quoted = str(published).replace("'", "''")
+        connection.execute(f"attach '{quoted}' as published (read_only)")
+        connection.execute("attach ':memory:' as warehouse")
+        connection.execute("use warehouse")
+        connection.execute("create schema asked")
+        yield connection
+
+
+def _night(connection: duckdb.DuckDBPyConnection) -> tuple[datetime, ZoneInfo, str]:
+    ((as_of, timezone, week_start),) = connection.execute(
+        "select as_of, timezone, week_start from published.quality.night"
+    ).fetchall()
+    return as_of.replace(tzinfo=UTC), ZoneInfo(timezone), week_start
