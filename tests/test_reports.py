@@ -306,7 +306,7 @@ def values_of(facts: oracle.Facts) -> dict[str, list[str]]:
     return {
         "user": people,
         "created_by": sorted(creators)
-        + [facts.users[name]["email"] for name in creators & facts.users.keys()],
+        + of((row for name, row in facts.users.items() if name in creators), "email"),
         "group": sorted({group for group, _ in facts.members}),
         "provider": of(facts.requests, "provider"),
         "model": of(facts.requests, "model"),
@@ -350,7 +350,8 @@ def drawn_exports(facts: oracle.Facts, seed: int) -> Iterator[Asked]:
         possible = reports.filters_of(asked.report)
         for name in rng.sample(possible, rng.randrange(min(3, len(possible)) + 1)):
             choices = [*values[name], NOWHERE] if rng.random() < 0.1 else values[name]
-            asked.filters[name] = rng.sample(choices, rng.randint(1, min(3, len(choices))))
+            if choices:
+                asked.filters[name] = rng.sample(choices, rng.randint(1, min(3, len(choices))))
         if "organisation" in asked.filters:
             asked.with_sub_organisations = rng.random() < 0.5
         yield asked
