@@ -14,11 +14,13 @@ import pandas as pd
 from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 
 from orchestration import exports, models, publish, telemetry
+from orchestration.asked import asked_report, export_job
 from orchestration.landing.contract import read_contract
 from orchestration.landing.load import land
 from orchestration.lock import held
 from orchestration.night import Night, prepare, read_night
 from orchestration.project import CONTRACT, DBT_PROJECT, DBT_TARGET, Settings
+from orchestration.reports import write_organisation_sets
 from orchestration.schedules import JOB, new_files_have_landed, nightly_at_four
 from orchestration.timeframes import latest_midnight, parse_as_of
 
@@ -259,7 +261,7 @@ def _export_asset(report: exports.Report) -> dg.AssetsDefinition:
         settings = warehouse.settings
         folder = exports.building_folder(settings, read_night(settings))
         files = exports.write_report(settings.candidate_file, report, folder, settings.memory_limit)
-        (folder / report.name / ".files.json").write_text(json.dumps(files), encoding="utf-8")
+        (folder / f".{report.name}.json").write_text(json.dumps(files), encoding="utf-8")
         longest = max(files, key=lambda file: file["rows"])
         preview = pd.read_csv(folder / longest["path"], nrows=PREVIEW_ROWS, dtype=str)
         return dg.MaterializeResult(
@@ -283,13 +285,38 @@ def _cell(value: object) -> str:
     return str(value).replace("|", "\\|").replace("\n", " ")
 
 
+@dg.asset(
+    key=["exports", "organisations"],
+    group_name="exports",
+    deps=[
+        ["publish", "candidate"],
+        *(_marts[report.name] for report in exports.read_reports() if report.page == "billing"),
+    ],
+    kinds={"csv"},
+    pool=POOL,
+)
+def organisation_sets(warehouse: WarehouseHome) -> dg.MaterializeResult:
+    """The billing reports of each organisation alone, for those who hold its roles."""
+    settings = warehouse.settings
+    folder = exports.building_folder(settings, read_night(settings))
+    files = write_organisation_sets(settings.candidate_file, folder, settings.memory_limit)
+    (folder / ".organisations.json").write_text(json.dumps(files), encoding="utf-8")
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": sum(file["rows"] for file in files),
+            "files": len(files),
+            "organisations": len({file["filters"]["organisation"][0] for file in files}),
+        }
+    )
+
+
 export_assets = [_export_asset(report) for report in exports.read_reports()]
 
 
 @dg.asset(
     key=["exports", "manifest"],
     group_name="exports",
-    deps=[["exports", name] for name in _marts],
+    deps=[["exports", "organisations"], *(["exports", name] for name in _marts)],
     kinds={"json"},
     pool=POOL,
 )
@@ -299,7 +326,7 @@ def manifest(warehouse: WarehouseHome) -> dg.MaterializeResult:
     night = read_night(settings)
     folder = exports.building_folder(settings, night)
     files: list[dict[str, Any]] = []
-    for part in sorted(folder.glob("*/.files.json")):
+    for part in sorted(folder.glob(".*.json")):
         files += json.loads(part.read_text(encoding="utf-8"))
         part.unlink()
     final = exports.finish_set(settings, night, settings.candidate_file, files)
@@ -338,15 +365,25 @@ def published(warehouse: WarehouseHome) -> dg.MaterializeResult:
 
 nightly = dg.define_asset_job(
     JOB,
-    selection=dg.AssetSelection.all(),
+    selection=dg.AssetSelection.all() - dg.AssetSelection.assets(asked_report),
     executor_def=dg.in_process_executor,
     description="One night: load, build, test, export, publish.",
     tags={"dagster/concurrency_key": POOL},
 )
 
 defs = dg.Definitions(
-    assets=[*landing_sources, load, dbt_build, candidate, *export_assets, manifest, published],
-    jobs=[nightly],
+    assets=[
+        *landing_sources,
+        load,
+        dbt_build,
+        candidate,
+        *export_assets,
+        organisation_sets,
+        manifest,
+        published,
+        asked_report,
+    ],
+    jobs=[nightly, export_job],
     schedules=[nightly_at_four],
     sensors=[new_files_have_landed],
     resources={"warehouse": WarehouseHome()},

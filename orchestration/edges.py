@@ -5,6 +5,7 @@ that period's edges. A slot is a piece of time that no edge cuts, so that what a
 once a slot, and every bucket and window is a union of slots. All times are naive and in UTC.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -16,6 +17,8 @@ import pyarrow as pa
 from orchestration.timeframes import Window, local_date, start_of_day
 
 HOUR = timedelta(hours=1)
+DAY = timedelta(hours=24)
+IN_HOURS = re.compile(r"last_[0-9]+_hours?")
 LONGEST_HOURLY = timedelta(hours=48)
 INSTANT = pa.timestamp("us")
 
@@ -50,7 +53,7 @@ def tables_of_time(windows: Iterable[PageWindow], timezone: ZoneInfo) -> dict[st
     edges = sorted({edge for bucket in buckets for edge in (bucket.start_at, bucket.end_at)})
     number = {edge: position for position, edge in enumerate(edges)}
     return {
-        "windows": _windows_table(windows),
+        "windows": _windows_table(windows, timezone),
         "buckets": _buckets_table(buckets),
         "slots": _slots_table(edges),
         "slot_buckets": _slot_buckets_table(buckets, number),
@@ -62,10 +65,7 @@ def buckets_of(shown: PageWindow, timezone: ZoneInfo) -> Iterator[Bucket]:
     window = shown.window
     is_hourly = shown.page == "analytics" and window.end_at - window.start_at <= LONGEST_HOURLY
     grain = "hour" if is_hourly else "day"
-    for period, start_at, end_at in (
-        ("current", window.start_at, window.end_at),
-        ("previous", window.previous_start_at, window.previous_end_at),
-    ):
+    for period, start_at, end_at in _periods(window):
         edges = [start_at, *_inner_edges(start_at, end_at, grain, timezone), end_at]
         for index, (begin, end) in enumerate(pairwise(edges)):
             if begin < end:
@@ -73,6 +73,28 @@ def buckets_of(shown: PageWindow, timezone: ZoneInfo) -> Iterator[Bucket]:
                 yield Bucket(
                     shown.page, window.timeframe, period, grain, index, begin, end, day
                 )  # fmt: skip
+
+
+def local_days_of(window: Window, timezone: ZoneInfo) -> dict[str, int]:
+    """The days that an average per day divides by, at least one, of each period of a window.
+
+    A window that is named in hours has whole days of elapsed time, since 24 hours are one day
+    wherever midnight falls; any other has the local days that it touches.
+    """
+    if IN_HOURS.fullmatch(window.timeframe):
+        return {
+            period: max(1, round((end - start) / DAY)) for period, start, end in _periods(window)
+        }
+    return {
+        period: 1 + sum(1 for _ in _inner_edges(start, end, "day", timezone))
+        for period, start, end in _periods(window)
+    }
+
+
+def _periods(window: Window) -> Iterator[tuple[str, datetime, datetime]]:
+    """The current and the previous period of a window: name, start and end."""
+    yield "current", window.start_at, window.end_at
+    yield "previous", window.previous_start_at, window.previous_end_at
 
 
 def _inner_edges(
@@ -85,11 +107,11 @@ def _inner_edges(
             yield edge
             edge = _hour_after(edge, timezone)
     else:
-        day = local_date(start_at, timezone) + timedelta(days=1)
+        day, latest = local_date(start_at, timezone) + timedelta(days=1), start_at
         while (edge := start_of_day(day, timezone)) < end_at:
-            if edge > start_at:
+            if edge > latest:  # a day that a change of zone leaves out begins with the next one
                 yield edge
-            day += timedelta(days=1)
+            latest, day = edge, day + timedelta(days=1)
 
 
 def _hour_after(instant: datetime, timezone: ZoneInfo) -> datetime:
@@ -101,11 +123,12 @@ def _hour_after(instant: datetime, timezone: ZoneInfo) -> datetime:
     return instant + HOUR - into_hour
 
 
-def _windows_table(windows: Iterable[PageWindow]) -> pa.Table:
+def _windows_table(windows: Iterable[PageWindow], timezone: ZoneInfo) -> pa.Table:
     times = ("window_start_at", "window_end_at", "previous_start_at", "previous_end_at")
     schema = pa.schema(
         [("page", pa.string()), ("timeframe", pa.string()), ("position", pa.int64())]
         + [(name, INSTANT) for name in times]
+        + [("local_days", pa.int64()), ("previous_local_days", pa.int64())]
     )
     rows = []
     for shown in windows:
@@ -114,6 +137,8 @@ def _windows_table(windows: Iterable[PageWindow]) -> pa.Table:
             window.start_at, window.end_at, window.previous_start_at, window.previous_end_at,
         )  # fmt: skip
         row = {"page": shown.page, "timeframe": window.timeframe, "position": shown.position}
+        days = local_days_of(window, timezone)
+        row |= {"local_days": days["current"], "previous_local_days": days["previous"]}
         rows.append(row | dict(zip(times, map(_naive, edges), strict=True)))
     return pa.Table.from_pylist(rows, schema=schema)
 

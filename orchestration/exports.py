@@ -68,14 +68,20 @@ class Report:
 
     @property
     def order(self) -> str:
-        """SQL for the order of rows: the first money or count column descending, then the keys."""
-        first = next(column for column in self.columns if column.kind in ORDERING_KINDS)
+        """SQL for the order of rows: the first money or count column descending, then the keys.
+
+        Lines without such a column stand in the order of their keys.
+        """
+        figures = [column for column in self.columns if column.kind in ORDERING_KINDS]
         keys = sorted(
             (column for column in self.columns if column.key_position),
             key=lambda column: column.key_position or 0,
         )
         return ", ".join(
-            [f"r.{first.name} desc nulls last", *(f"r.{key.name} asc nulls last" for key in keys)]
+            [
+                *(f"r.{figure.name} desc nulls last" for figure in figures[:1]),
+                *(f"r.{key.name} asc nulls last" for key in keys),
+            ]
         )
 
 
@@ -305,7 +311,7 @@ def finish_set(
     path = building / "manifest.json"
     path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     sync(path)
-    for folder in (*(item for item in building.iterdir() if item.is_dir()), building):
+    for folder in (*(item for item in building.rglob("*") if item.is_dir()), building):
         sync(folder)
     final = settings.sets / set_name(night)
     if final.exists():

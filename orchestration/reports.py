@@ -4,20 +4,24 @@ It runs over tables of the same names that hold only the rows that pass.
 """
 
 import difflib
+import hashlib
+import string
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
 import pyarrow as pa
 
 from orchestration.edges import PageWindow, tables_of_time
-from orchestration.exports import Report, read_reports, write_file
+from orchestration.exports import FORMS, Report, read_reports, write_file, write_timeframes
 from orchestration.filters import (
     CALLS,
+    FILTERS,
     LINES,
     REQUESTS,
     RUNS,
@@ -26,7 +30,7 @@ from orchestration.filters import (
     UNATTRIBUTED,
     Filter,
     filters_of,
-)
+)  # fmt: skip
 from orchestration.project import SEEDS, Settings
 from orchestration.timeframes import (
     Window,
@@ -37,6 +41,8 @@ from orchestration.timeframes import (
 )
 
 SHOWN_VALUES = 20
+FOLDER_CHARACTERS = frozenset(string.ascii_letters + string.digits + "_-")
+LONGEST_FOLDER_NAME = 200
 TIME_TABLES = ("windows", "buckets", "slots", "slot_buckets")
 
 # Telemetry names no organisation: it is that of its user.
@@ -86,6 +92,10 @@ def write_asked(settings: Settings, asked: AskedExport, file: Path) -> str:
     """
     report = report_named(asked.report)
     published = settings.published_file
+    if not published.exists():
+        raise AskError(f"Nothing is published in {settings.home}: run `warehouse night` first.")
+    if asked.form not in FORMS:
+        raise AskError(f"There is no format {asked.form!r}: there are {', '.join(FORMS)}.")
     window = window_asked(published, asked.timeframe, asked.start, asked.end)
     granted = None
     if asked.as_user is not None:
@@ -156,6 +166,53 @@ def window_asked(
     return window
 
 
+def write_organisation_sets(
+    database: Path, folder: Path, memory_limit: str
+) -> list[dict[str, Any]]:
+    """Write the billing reports of each organisation alone; returns their manifest entries.
+
+    Below `<folder>/organisations/<id>/`: `billing` for those who hold that role, `detail` for
+    owners and contributors. Only their group may read them: modes 0750 and 0640.
+    """
+    reports = [report for report in read_reports() if report.page == "billing"]
+    entries: list[dict[str, Any]] = []
+    organisation = FILTERS["organisation"]
+    with _open(database, memory_limit) as connection:
+        ids = connection.execute(
+            f"select distinct organisation_id from published.intermediate.{LINES} order by 1"
+        ).fetchall()
+        windows = connection.execute(
+            "select timeframe, window_start_at, window_end_at "
+            "from published.intermediate.int_windows where page = 'billing' order by position"
+        ).fetchall()
+        for (organisation_id,) in ids:
+            _keep(connection, organisation.name, [organisation_id])
+            narrowing = _Narrowing(connection, [organisation])
+            for report in reports:
+                part = "billing" if "billing" in report.roles else "detail"
+                below = f"organisations/{folder_name(organisation_id)}/{part}/{report.name}"
+                narrowing.answer(report, None)
+                entries += write_timeframes(
+                    connection, report, folder, below, windows, {"organisation": [organisation_id]}
+                )
+    for path in (folder / "organisations", *(folder / "organisations").rglob("*")):
+        if path.exists():
+            path.chmod(0o750 if path.is_dir() else 0o640)
+    return entries
+
+
+def folder_name(identity: str) -> str:
+    """An id as the name of a folder: percent-encoded outside [A-Za-z0-9_-], and never too long."""
+    encoded = "".join(
+        chr(byte) if chr(byte) in FOLDER_CHARACTERS else f"%{byte:02X}"
+        for byte in identity.encode()
+    )
+    if len(encoded) <= LONGEST_FOLDER_NAME:
+        return encoded
+    digest = hashlib.sha256(identity.encode()).hexdigest()
+    return f"{encoded[: LONGEST_FOLDER_NAME - len(digest) - 1]}-{digest}"
+
+
 def organisations_granted(published: Path, user: str, roles: Sequence[str]) -> list[str]:
     """The organisations in which a user, by id or e-mail, holds one of the roles as of the night.
 
@@ -186,7 +243,7 @@ def answered(
     granted: organisations outside of which no row counts; None for all of them.
     Raises AskError for a filter that the report has not, or a value that nothing has.
     """
-    filters = _filters_asked(ask)
+    filters, is_granted = _filters_asked(ask), granted is not None
     with _open(published, memory_limit) as connection:
         for each in filters:
             _keep_values(connection, each, ask)
@@ -194,13 +251,14 @@ def answered(
             _keep(connection, "granted", granted)
         views = [each for each in filters if each.name in TEAM_VIEWS]
         if len(views) < 2:
-            _answer(connection, ask, filters, granted is not None)
+            _Narrowing(connection, filters, is_granted).answer(ask.report, ask.window)
         else:
             # Each view of the page has its own meaning of a team.
             parts = []
             for position, view in enumerate(views):
                 others = [each for each in filters if each not in views]
-                _answer(connection, ask, [*others, view], granted is not None)
+                narrowing = _Narrowing(connection, [*others, view], is_granted)
+                narrowing.answer(ask.report, ask.window)
                 part = f"part_{position}"
                 connection.execute(
                     f"create temp table {part} as from exported where view = $1",
@@ -283,33 +341,79 @@ def _keep(connection: duckdb.DuckDBPyConnection, name: str, values: Sequence[str
     connection.unregister("arriving")
 
 
-def _answer(
-    connection: duckdb.DuckDBPyConnection, ask: Ask, filters: list[Filter], is_granted: bool
-) -> None:
-    """Make the table `exported`."""
-    connection.execute("drop schema if exists intermediate cascade")
-    connection.execute("drop schema if exists marts cascade")
-    connection.execute("create schema intermediate")
-    connection.execute("create schema marts")
-    slot = None
-    if ask.window is not None:
-        slot = _expose_window(connection, ask.report.page, ask.window)
-    by_run = [each for each in filters if each.is_by_run and RUNS in each.conditions]
-    if by_run:
-        conditions = " and ".join(each.conditions[RUNS] for each in by_run)
-        connection.execute(
-            "create or replace temp table asked_runs as "
-            f"select r.run_id from published.intermediate.{RUNS} as r where {conditions}"
-        )
-    made: set[tuple[str, str]] = {("intermediate", f"int_{name}") for name in TIME_TABLES if slot}
-    _make(connection, ("marts", ask.report.name), filters, bool(by_run), is_granted, made)
-    renamed = "r.*" if slot is None else "r.* replace ($1 as timeframe)"
-    where = "" if slot is None else "where r.timeframe = $2"
-    connection.execute(
-        f"create or replace temp table exported as "
-        f"select {renamed} from marts.{ask.report.name} as r {where}",
-        [] if ask.window is None else [ask.window.timeframe, slot],
-    )
+@dataclass
+class _Narrowing:
+    """Facts narrowed by filters whose values are kept, and what was made from them so far."""
+
+    connection: duckdb.DuckDBPyConnection
+    filters: Sequence[Filter]
+    is_granted: bool = False
+    made: set[tuple[str, str]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        for schema in ("intermediate", "marts"):
+            self.connection.execute(f"drop schema if exists {schema} cascade")
+            self.connection.execute(f"create schema {schema}")
+        by_run = [each for each in self.filters if each.is_by_run and RUNS in each.conditions]
+        self.is_by_run = bool(by_run)
+        if by_run:
+            conditions = " and ".join(each.conditions[RUNS] for each in by_run)
+            self.connection.execute(
+                "create or replace temp table asked_runs as "
+                f"select r.run_id from published.intermediate.{RUNS} as r where {conditions}"
+            )
+
+    def answer(self, report: Report, window: Window | None) -> None:
+        """Make the table `exported`: of a window, or of the timeframes of the night."""
+        if window is None:
+            self._make("marts", report.name)
+            query, values = f"from marts.{report.name}", []
+        else:
+            slot = _expose_window(self.connection, report.page, window)
+            self.made |= {("intermediate", f"int_{name}") for name in TIME_TABLES}
+            self._make("marts", report.name)
+            query = f"select r.* replace ($1 as timeframe) from marts.{report.name} as r "
+            query += "where r.timeframe = $2"
+            values = [window.timeframe, slot]
+        self.connection.execute(f"create or replace temp table exported as {query}", values)
+
+    def _make(self, schema: str, name: str) -> None:
+        """Make a relation: a fact's rows that pass, what is computed from them, or as published."""
+        if (schema, name) in self.made:
+            return
+        self.made.add((schema, name))
+        published = f"published.{schema}.{name}"
+        if name in TIMES:
+            where = " and ".join(self._conditions(name)) or "true"
+            self.connection.execute(
+                f"create table {schema}.{name} as select r.* from {published} as r where {where}"
+            )
+            return
+        queries = self.connection.execute(
+            "select sql_text, reads from published.quality.report_queries where relation = $1",
+            [f"{schema}.{name}"],
+        ).fetchall()
+        if not queries:
+            self.connection.execute(f"create view {schema}.{name} as from {published}")
+            return
+        ((sql, reads),) = queries
+        for read in reads.split(","):
+            self._make(*read.split("."))
+        self.connection.execute(f"create table {schema}.{name} as {sql}")
+
+    def _conditions(self, fact: str) -> list[str]:
+        conditions = [each.conditions[fact] for each in self.filters if fact in each.conditions]
+        if fact == LINES and self.is_by_run:
+            conditions.append("r.run_id in (select run_id from asked_runs)")
+        if self.is_granted:
+            conditions.append(f"{_ORGANISATION[fact]} in (select value from asked.granted)")
+        if ("intermediate", "int_windows") in self.made:
+            edges = "from intermediate.int_windows"
+            conditions += [
+                f"r.{TIMES[fact]} >= (select min(previous_start_at) {edges})",
+                f"r.{TIMES[fact]} < (select max(window_end_at) {edges})",
+            ]
+        return conditions
 
 
 def _expose_window(connection: duckdb.DuckDBPyConnection, page: str, window: Window) -> str:
@@ -328,52 +432,6 @@ def _expose_window(connection: duckdb.DuckDBPyConnection, page: str, window: Win
         connection.execute(f"create table intermediate.int_{name} as from arriving")
         connection.unregister("arriving")
     return slot
-
-
-def _make(
-    connection: duckdb.DuckDBPyConnection,
-    relation: tuple[str, str],
-    filters: list[Filter],
-    is_by_run: bool,
-    is_granted: bool,
-    made: set[tuple[str, str]],
-) -> None:
-    """Make a relation: a fact's rows that pass, what is computed from them, or as published."""
-    if relation in made:
-        return
-    made.add(relation)
-    schema, name = relation
-    if name in TIMES:
-        conditions = [each.conditions[name] for each in filters if name in each.conditions]
-        if name == LINES and is_by_run:
-            conditions.append("r.run_id in (select run_id from asked_runs)")
-        if is_granted:
-            conditions.append(f"{_ORGANISATION[name]} in (select value from asked.granted)")
-        if ("intermediate", "int_windows") in made:
-            time = f"r.{TIMES[name]}"
-            edges = "from intermediate.int_windows"
-            conditions += [
-                f"{time} >= (select min(previous_start_at) {edges})",
-                f"{time} < (select max(window_end_at) {edges})",
-            ]
-        where = f"where {' and '.join(conditions)}" if conditions else ""
-        connection.execute(
-            f"create table {schema}.{name} as "
-            f"select r.* from published.{schema}.{name} as r {where}"
-        )
-        return
-    rows = connection.execute(
-        "select sql_text, reads from published.quality.report_queries where relation = $1",
-        [f"{schema}.{name}"],
-    ).fetchall()
-    if not rows:
-        connection.execute(f"create view {schema}.{name} as from published.{schema}.{name}")
-        return
-    ((sql, reads),) = rows
-    for read in reads.split(","):
-        below, _, of = read.partition(".")
-        _make(connection, (below, of), filters, is_by_run, is_granted, made)
-    connection.execute(f"create table {schema}.{name} as {sql}")
 
 
 @contextmanager

@@ -3,9 +3,16 @@
     that of the rows of `source_model` in its window. All figures of one source are read at once.
 
     figures: what the mart shows, and what the source holds; 1 counts rows. shown: which rows of the
-    mart make up the total, such as those of the current period.
+    mart make up the total, such as those of the current period. has_lines: whether each row of the
+    source is a row of the mart.
 -#}
-{% test conserves(model, figures, source_model, source_at, page, condition='true', shown='true') %}
+{% test conserves(
+    model, figures, source_model, source_at, page, condition='true', shown='true', has_lines=false
+) %}
+    {%- set totals = [('number_of_lines', 'count(*)', 'count(*)')] if has_lines else [] -%}
+    {%- for figure, source_figure in figures.items() -%}
+        {%- do totals.append((figure, 'sum(' ~ figure ~ ')', 'sum(' ~ source_figure ~ ')')) -%}
+    {%- endfor %}
     with windows as (
 
         select * from {{ ref('int_windows') }}
@@ -17,8 +24,8 @@
 
         select
             timeframe,
-            {%- for figure in figures %}
-            sum({{ figure }}) as {{ figure }}{{ ',' if not loop.last }}
+            {%- for figure, shown_total, _ in totals %}
+            {{ shown_total }} as {{ figure }}{{ ',' if not loop.last }}
             {%- endfor %}
         from {{ model }}
         where {{ shown }}
@@ -31,8 +38,8 @@
 
         select
             windows.timeframe,
-            {%- for figure, source_figure in figures.items() %}
-            sum({{ source_figure }}) as {{ figure }}{{ ',' if not loop.last }}
+            {%- for figure, _, source_total in totals %}
+            {{ source_total }} as {{ figure }}{{ ',' if not loop.last }}
             {%- endfor %}
         from {{ source_model }} as facts
         inner join windows
@@ -45,7 +52,7 @@
         group by windows.timeframe
 
     )
-    {% for figure in figures %}
+    {% for figure, _, _ in totals %}
     select
         windows.timeframe,
         '{{ figure }}' as figure,

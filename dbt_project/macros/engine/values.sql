@@ -49,6 +49,18 @@
 {% endmacro %}
 
 
+{#- The texts of a group, in the order of a number that no two of them share, as one text. -#}
+{% macro joined_in_order(expression, position, separator) %}
+    {{- return(
+        adapter.dispatch('joined_in_order', 'warehouse')(expression, position, separator)
+    ) -}}
+{% endmacro %}
+
+{% macro duckdb__joined_in_order(expression, position, separator) %}
+    {{- return('string_agg(' ~ expression ~ ", '" ~ separator ~ "' order by " ~ position ~ ')') -}}
+{% endmacro %}
+
+
 {#- A 64-bit number that equal keys share, and others hardly ever: who has to know compares. -#}
 {% macro hashed_key(columns) %}
     {{- return(adapter.dispatch('hashed_key', 'warehouse')(columns)) -}}

@@ -37,6 +37,31 @@
 {%- endmacro %}
 
 
+{#-
+    Every bucket of a page, in both periods, for each value of `key` that a timeframe has in `rows`
+    (timeframe and key): what a series is filled up with.
+-#}
+{% macro keys_in_buckets(rows, key, buckets, page) %}
+    select
+        buckets.timeframe,
+        buckets.period,
+        buckets.bucket_index,
+        buckets.bucket_date,
+        buckets.bucket_start_at,
+        buckets.bucket_end_at,
+        keys.{{ key }}
+    from {{ buckets }} as buckets
+    inner join (
+        select
+            timeframe,
+            {{ key }}
+        from {{ rows }}
+        group by timeframe, {{ key }}
+    ) as keys on buckets.timeframe = keys.timeframe
+    where buckets.page = '{{ page }}'
+{%- endmacro %}
+
+
 {#- The e-mail of a user: that of the reference, else of an identity that is an e-mail itself. -#}
 {% macro email_of(user_id, email) -%}
     case

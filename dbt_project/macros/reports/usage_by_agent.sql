@@ -11,11 +11,7 @@ with spans_of_windows as (
 
 windows_as_spans as (
 
-    select
-        timeframe,
-        cast(sum(span) as bigint) as spans
-    from spans_of_windows
-    group by timeframe
+    {{ windows_as_spans(windows, 'reports') }}
 
 ),
 
@@ -146,37 +142,21 @@ latency_per_agent as (
 
 ),
 
--- Each session is looked at once, and counts in every window that one of its spans is in.
-spans_of_sessions as (
+counted_sessions as (
 
-    select
-        agent_id,
-        bit_or(span) as spans
-    from sessions_in_spans
-    group by agent_id, session_id
-
-),
-
-alike_sessions as (
-
-    select
-        agent_id,
-        spans,
-        count(*) as total_sessions
-    from spans_of_sessions
-    group by agent_id, spans
+    {{ distinct_in_windows(
+        'sessions_in_spans', ['agent_id'], ['session_id'], 'total_sessions', 'windows_as_spans'
+    ) }}
 
 ),
 
 sessions_per_agent as (
 
     select
-        windows_as_spans.timeframe,
-        coalesce(alike_sessions.agent_id, {{ unattributed() }}) as agent_id,
-        cast(sum(alike_sessions.total_sessions) as bigint) as total_sessions
-    from alike_sessions
-    inner join windows_as_spans on (alike_sessions.spans & windows_as_spans.spans) <> 0
-    group by windows_as_spans.timeframe, coalesce(alike_sessions.agent_id, {{ unattributed() }})
+        timeframe,
+        coalesce(agent_id, {{ unattributed() }}) as agent_id,
+        total_sessions
+    from counted_sessions
 
 ),
 

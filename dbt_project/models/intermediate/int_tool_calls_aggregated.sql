@@ -3,7 +3,8 @@ with rows_in_slots as (
     {{ in_slots(
         ref('int_tool_calls_attributed'), 'counted_at',
         [
-            'client', 'mcp_id', 'tool_name', 'agent_id', 'agent_instance_id', 'user_id', 'outcome',
+            'client', 'mcp_id', 'tool_name', 'agent_id', 'agent_instance_id', 'user_id',
+            'policy_id', 'outcome',
             'cast(extract(hour from counted.counted_at) as bigint) as hour_of_day'
         ],
         ref('int_slots')
@@ -21,6 +22,7 @@ aggregated as (
         agent_id,
         agent_instance_id,
         user_id,
+        policy_id,
         outcome,
         hour_of_day,
 
@@ -35,6 +37,7 @@ aggregated as (
         agent_id,
         agent_instance_id,
         user_id,
+        policy_id,
         outcome,
         hour_of_day
 
