@@ -226,6 +226,17 @@ def in_order(report: Report, rows: Iterable[Row]) -> list[Row]:
     return sorted(rows, key=rank)
 
 
+def comparable(name: str, lines: list[Cells]) -> list[Cells]:
+    """Lines without the keys that the warehouse made up for calls of telemetry, and their order."""
+    if name != "blocked_calls":
+        return lines
+    kept = [
+        line | {"call_key": line["call_key"] if line["client"] == "platform" else ""}
+        for line in lines
+    ]
+    return sorted(kept, key=lambda line: list(line.values()))
+
+
 def cells_of(report: Report, rows: Iterable[Row]) -> list[Cells]:
     """The lines of a file."""
     shown = []
@@ -435,7 +446,8 @@ def usage_by_sub_account(facts: Facts, view: View) -> Iterator[Row]:
         return grouped(rows, lambda row: or_unattributed(row["organisation_id"]))
 
     runs = by_organisation(within(facts.runs, view.current))
-    requests = by_organisation(within(facts.requests, view.current))
+    platform = [row for row in facts.requests if row["client"] == "platform"]
+    requests = by_organisation(within(platform, view.current))
     lines = by_organisation(within(facts.credit_lines, view.current, "occurred_at"))
     above = parents(facts.organisations)
     members: dict[str, list[str]] = {}
@@ -555,7 +567,9 @@ def top_agent_instances(calls_of: Calls, figure: str) -> Callable[[Facts, View],
         )
         rows = []
         for instance_id, calls in groups.items():
-            if instance_id in facts.agent_instances:
+            if instance_id == UNATTRIBUTED:
+                agent_id = user_id = UNATTRIBUTED
+            elif instance_id in facts.agent_instances:
                 agent_id = facts.agent_instances[instance_id]["agent_id"]
                 user_id = facts.agent_instances[instance_id]["user_id"]
             else:
@@ -621,7 +635,7 @@ def blocked_calls(facts: Facts, view: View) -> Iterator[Row]:
         yield {
             "called_at": call["at"],
             "client": call["client"],
-            "call_id": call["call_id"],
+            "call_key": call["call_id"],
             "tool_name": call["tool_name"],
             "mcp_id": mcp_id,
             "mcp_name": attribute(facts.mcp_servers, mcp_id, "name"),
@@ -1012,16 +1026,30 @@ def billing_daily_usage(facts: Facts, view: View) -> Iterator[Row]:
         yield from by_bucket(lines, view, figures, with_date=True, field="occurred_at")
 
 
+def shares_of(credits: dict[str, Fraction]) -> dict[str, str]:
+    """Shares with 6 decimals that add up to 1: what rounding leaves goes to the greatest one."""
+    in_all = sum(credits.values(), Fraction(0))
+    shares = {category: fixed(share(part, in_all), 6) for category, part in credits.items()}
+    if in_all:
+        greatest = min(credits, key=lambda category: (-credits[category], text_order(category)))
+        others = sum(Fraction(shares[category]) for category in credits.keys() - {greatest})
+        shares[greatest] = fixed(1 - others, 6)
+    return shares
+
+
 def billing_by_category(facts: Facts, view: View) -> Iterator[Row]:
     """Credits per category and period."""
     for period, window in view.windows.items():
         lines = within(facts.credit_lines, window, "occurred_at")
-        for category, group in grouped(lines, lambda line: line["category"]).items():
+        groups = grouped(lines, lambda line: line["category"])
+        credits = {category: credits_of(group) for category, group in groups.items()}
+        shares = shares_of(credits)
+        for category, group in groups.items():
             yield {
                 "period": period,
                 "category": category,
-                "credits": credits_of(group),
-                "share": share(credits_of(group), credits_of(lines)),
+                "credits": credits[category],
+                "share": shares[category],
                 "line_count": len(group),
             }
 
@@ -1096,7 +1124,7 @@ REPORT_TEXTS: dict[str, tuple[str, str, Callable[[Facts, View], Iterable[Row]]]]
     "top_mcp_servers": ("analytics", f"{TOP_SERVERS_TEXT} {CALLS_TEXT}",
                         top_mcp_servers(executions, "tool_executions")),
     "blocked_calls": ("analytics", """
-        called_at:instant client:text* call_id:text* tool_name:text mcp_id:text mcp_name:text
+        called_at:instant client:text* call_key:text* tool_name:text mcp_id:text mcp_name:text
         agent_instance_id:text agent_id:text agent_name:text user_id:text user_email:text
         policy_id:text policy_name:text policy_description:text session_id:text
         organisation_id:text""", blocked_calls),
@@ -1158,7 +1186,7 @@ REPORT_TEXTS: dict[str, tuple[str, str, Callable[[Facts, View], Iterable[Row]]]]
         {COSTS_TEXT} models_used:text trend:text""", usage_by_team),
     "usage_by_team_member": ("usage", f"""
         user_id:text* user_name:text user_email:text team_id:text team_name:text trend:text
-        models_used:text more_models:count request_count:count {IN_OUT_TEXT} {COSTS_TEXT}""",
+        models_used:text more_models:index request_count:count {IN_OUT_TEXT} {COSTS_TEXT}""",
         usage_by_team_member),
     "billing_daily_usage": ("billing", f"""
         {DAILY_TEXT} bucket_start_at:instant bucket_end_at:instant category:text* credits:money

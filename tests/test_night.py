@@ -26,7 +26,8 @@ def differences(
     for (report, timeframe), rows in expected.items():
         file = warehouse.exports / "latest" / report / f"{timeframe}.csv"
         with file.open(encoding="utf-8", newline="") as stream:
-            shown = list(csv.DictReader(stream))
+            shown = oracle_reports.comparable(report, list(csv.DictReader(stream)))
+        rows = oracle_reports.comparable(report, rows)
         if shown != rows:
             first = next(
                 (pair for pair in zip(shown, rows, strict=False) if pair[0] != pair[1]),

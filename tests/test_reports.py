@@ -37,8 +37,9 @@ def shown(file: Path) -> list[Line]:
         return list(csv.DictReader(stream))
 
 
-def first_difference(found: list[Line], expected: list[Line]) -> str:
-    """Where two files differ; empty if they do not."""
+def first_difference(report: str, found: list[Line], expected: list[Line]) -> str:
+    """Where two files of a report differ; empty if they do not."""
+    found, expected = (reports.comparable(report, lines) for lines in (found, expected))
     if found == expected:
         return ""
     for number, (left, right) in enumerate(zip(found, expected, strict=False)):
@@ -211,7 +212,7 @@ def test_the_columns_are_those_of_the_contract() -> None:
             keys.setdefault(line["report"], {})[int(line["key_position"])] = line["column_name"]
     for name, report in reports.REPORTS.items():
         assert contract.get(name) == report.kinds, name
-        in_order = tuple(keys[name][number] for number in sorted(keys[name]))
+        in_order = tuple(keys[name][number] for number in sorted(keys.get(name, {})))
         assert in_order == report.keys, name
     assert contract.keys() == reports.PAGE_OF.keys()
 
@@ -237,7 +238,7 @@ def test_every_report_of_the_sample_equals_its_recomputation(
         for timeframe in reports.TIMEFRAMES[reports.PAGE_OF[name]]:
             file = sample.exports / "latest" / name / f"{timeframe}.csv"
             expected = reports.rows_of(facts, name, CLOCK, timeframe)
-            found = first_difference(shown(file), expected) if file.exists() else "no file"
+            found = first_difference(name, shown(file), expected) if file.exists() else "no file"
             if found:
                 differences[f"{name}/{timeframe}"] = found
     assert differences == {}
@@ -372,7 +373,7 @@ def export_differences(
         )  # fmt: skip
         is_misspelt = any(NOWHERE in values for values in asked.filters.values())
         if answer.code == 0 and not is_misspelt:
-            difference = first_difference(shown(file), asked.expected(facts, clock))
+            difference = first_difference(asked.report, shown(file), asked.expected(facts, clock))
         elif is_misspelt:
             # A value that nothing has is refused by name: an empty file would look like an answer.
             difference = "" if answer.code != 0 and NOWHERE in answer.error else "was not refused"
