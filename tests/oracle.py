@@ -944,6 +944,8 @@ class Facts:
     tools: dict[tuple[str, ...], Row]
     agent_instances: dict[str, Row]
     members: frozenset[tuple[str, ...]]
+    groups: dict[str, Row]
+    api_keys: dict[str, Row]
     created_agents: list[Row]
     chosen_teams: frozenset[str] | None = None
 
@@ -1170,6 +1172,8 @@ def load_facts(landing: Path, as_of: int) -> Facts:
         created_agents=list(agents.values()),
         organisations=reference_versions(landing, "organisations", as_of),
         teams=reference_versions(landing, "teams", as_of),
+        groups=reference_versions(landing, "groups", as_of),
+        api_keys=reference_versions(landing, "api_keys", as_of),
         mcp_servers=reference_versions(landing, "mcp_servers", as_of),
         tools=keyed_versions(landing, "tools", as_of, ("mcp_id", "tool_name")),
         agent_instances=reference_versions(landing, "agent_instances", as_of),

@@ -895,7 +895,11 @@ def with_team(facts: Facts) -> list[Row]:
 def in_chosen_teams(facts: Facts, rows: list[Row]) -> list[Row]:
     """The rows that a filter on teams lets pass."""
     chosen = facts.chosen_teams
-    return rows if chosen is None else [row for row in rows if row["team_id"] in chosen]
+    return (
+        rows
+        if chosen is None
+        else [row for row in rows if or_unattributed(row["team_id"]) in chosen]
+    )
 
 
 def usage_kpis(facts: Facts, view: View) -> Iterator[Row]:
@@ -1281,11 +1285,21 @@ def with_descendants(facts: Facts, organisations: Iterable[str]) -> set[str]:
     return wanted | below
 
 
+def is_named(entity_id: str | None, name: str | None, wanted: Iterable[str]) -> bool:
+    """Whether a filter names an entity: by its id, or by its name in any case."""
+    names = {text.lower() for text in wanted}
+    return or_unattributed(entity_id) in wanted or (name is not None and name.lower() in names)
+
+
 def is_user(facts: Facts, user_id: str | None, wanted: list[str]) -> bool:
     """Whether a user is named, by id or e-mail."""
-    email = email_of(facts, user_id)
-    emails = {text.lower() for text in wanted}
-    return user_id in wanted or (email is not None and email.lower() in emails)
+    return is_named(user_id, None if user_id is None else email_of(facts, user_id), wanted)
+
+
+def named_ids(entities: dict[str, Row], wanted: Iterable[str]) -> set[str]:
+    """What was asked for, with the ids of the entities that are so called."""
+    called = {name for name, row in entities.items() if is_named(name, row["name"], wanted)}
+    return set(wanted) | called
 
 
 Test = Callable[[Row, list[str]], bool]
@@ -1298,13 +1312,21 @@ def tests_of(facts: Facts, with_sub_organisations: bool) -> dict[str, Test]:
         return facts.agents.get(row["agent_id"])
 
     def by_field(field: str) -> Test:
-        return lambda row, wanted: row.get(field) is not None and row[field] in wanted
+        return lambda row, wanted: field in row and or_unattributed(row[field]) in wanted
+
+    def by_id(field: str, entities: dict[str, Row]) -> Test:
+        return lambda row, wanted: is_named(
+            row[field], attribute(entities, row[field], "name"), wanted
+        )
 
     def in_group(row: Row, wanted: list[str]) -> bool:
-        return any((group_id, row["user_id"]) in facts.members for group_id in wanted)
+        groups = named_ids(facts.groups, wanted)
+        return any((group_id, row["user_id"]) in facts.members for group_id in groups)
 
     def of_agent(field: str) -> Test:
-        return lambda row, wanted: agent(row) is not None and agent(row)[field] in wanted
+        return lambda row, wanted: (
+            agent(row) is not None and or_unattributed(agent(row)[field]) in wanted
+        )
 
     def has_agent_tag(row: Row, wanted: list[str]) -> bool:
         return bool(tags_of(agent(row)) & set(wanted))
@@ -1315,8 +1337,10 @@ def tests_of(facts: Facts, with_sub_organisations: bool) -> dict[str, Test]:
         return bool((tags_of(server) | tags_of(tool)) & set(wanted))
 
     def of_organisation(row: Row, wanted: list[str]) -> bool:
-        chosen = with_descendants(facts, wanted) if with_sub_organisations else set(wanted)
-        return row["organisation_id"] in chosen
+        chosen = named_ids(facts.organisations, wanted)
+        if with_sub_organisations:
+            chosen = with_descendants(facts, chosen)
+        return or_unattributed(row["organisation_id"]) in chosen
 
     def created_by(row: Row, wanted: list[str]) -> bool:
         return agent(row) is not None and is_user(facts, agent(row)["created_by"], wanted)
@@ -1325,13 +1349,13 @@ def tests_of(facts: Facts, with_sub_organisations: bool) -> dict[str, Test]:
         "model": by_field("model"),
         "provider": by_field("provider"),
         "client": by_field("client"),
-        "api_key": by_field("api_key_id"),
+        "api_key": by_id("api_key_id", facts.api_keys),
         "tag": lambda row, wanted: bool(tags_of(row) & set(wanted)),
         "user": lambda row, wanted: is_user(facts, row["user_id"], wanted),
         "group": in_group,
-        "agent": by_field("agent_id"),
+        "agent": by_id("agent_id", facts.agents),
         "agent_instance": by_field("agent_instance_id"),
-        "mcp": by_field("mcp_id"),
+        "mcp": by_id("mcp_id", facts.mcp_servers),
         "agent_tag": has_agent_tag,
         "resource_tag": has_resource_tag,
         "organisation": of_organisation,
@@ -1387,7 +1411,9 @@ def filtered(facts: Facts, filters: Filters, include_sub_organisations: bool = F
             if not filters.get("organisation")
             or tests["organisation"](row, filters["organisation"])
         ],
-        chosen_teams=frozenset(filters["team"]) if filters.get("team") else None,
+        chosen_teams=frozenset(named_ids(facts.teams, filters["team"]))
+        if filters.get("team")
+        else None,
     )
 
 

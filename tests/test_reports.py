@@ -304,27 +304,37 @@ def values_of(facts: oracle.Facts) -> dict[str, list[str]]:
     people = sorted({*of(events, "user_id"), *of(users, "user_id", "email")})
     people += [email.upper() for email in of(users, "email")][:3]
     creators = set(of(facts.agents.values(), "created_by"))
+    no_one = [oracle.UNATTRIBUTED]
     return {
-        "user": people,
+        "user": people + no_one,
         "created_by": sorted(creators)
-        + of((row for name, row in facts.users.items() if name in creators), "email"),
-        "group": sorted({group for group, _ in facts.members}),
-        "provider": of(facts.requests, "provider"),
+        + of((row for name, row in facts.users.items() if name in creators), "email")
+        + no_one,
+        "group": sorted({group for group, _ in facts.members}) + of(facts.groups.values(), "name"),
+        "provider": of(facts.requests, "provider") + no_one,
         "model": of(facts.requests, "model"),
         "client": of(events, "client"),
         "agent_instance": of(facts.tool_calls, "agent_instance_id")
-        + of(facts.agent_instances.values(), "agent_instance_id"),
-        "agent": of(facts.agents.values(), "agent_id") + of(facts.tool_calls, "agent_id"),
-        "mcp": of(facts.tool_calls, "mcp_id") + of(facts.mcp_servers.values(), "mcp_id"),
+        + of(facts.agent_instances.values(), "agent_instance_id")
+        + no_one,
+        "agent": of(facts.agents.values(), "agent_id", "name")
+        + of(facts.tool_calls, "agent_id")
+        + no_one,
+        "mcp": of(facts.tool_calls, "mcp_id")
+        + of(facts.mcp_servers.values(), "mcp_id", "name")
+        + no_one,
         "agent_tag": tags(facts.agents.values()),
         "resource_tag": tags([*facts.mcp_servers.values(), *facts.tools.values()]),
-        "api_key": of(facts.requests, "api_key_id"),
+        "api_key": of(facts.requests, "api_key_id") + of(facts.api_keys.values(), "name") + no_one,
         "tag": tags(facts.requests),
-        "team": of(facts.teams.values(), "team_id") + of(facts.requests, "team_id"),
-        "organisation": of(facts.organisations.values(), "organisation_id")
-        + of(facts.runs, "organisation_id"),
+        "team": of(facts.teams.values(), "team_id", "name")
+        + of(facts.requests, "team_id")
+        + no_one,
+        "organisation": of(facts.organisations.values(), "organisation_id", "name")
+        + of(facts.runs, "organisation_id")
+        + no_one,
         "category": of(facts.credit_lines, "category"),
-        "agent_type": of(facts.agents.values(), "agent_type"),
+        "agent_type": of(facts.agents.values(), "agent_type") + no_one,
     }
 
 
