@@ -101,7 +101,7 @@ class View:
 
     def days(self, period: str) -> int:
         """How many days the average of a period is over."""
-        return len(self.buckets[period]) if self.hours is None else max(1, self.hours // 24)
+        return max(1, len(self.buckets[period]) if self.hours is None else self.hours // 24)
 
 
 def midnight(day: date, clock: Clock) -> int:
