@@ -80,6 +80,18 @@ def test_instants_decimals_and_booleans_are_plain_text(sample: Warehouse) -> Non
     assert len(line["credits"].partition(".")[2]) == 12
 
 
+def test_rows_stand_by_their_first_figure_and_lines_without_one_by_their_keys() -> None:
+    keys = (exports.Column("name", "text", 2), exports.Column("client", "text", 1))
+    figures = (exports.Column("calls", "count", None), exports.Column("cost_usd", "money", None))
+    by_keys = "r.client asc nulls last, r.name asc nulls last"
+    place = (exports.Column("rank", "index", None),)
+    for columns, order in (
+        (place + keys + figures, f"r.calls desc nulls last, {by_keys}"),
+        (place + keys, by_keys),
+    ):
+        assert exports.Report("any", "analytics", columns).order == order
+
+
 def test_both_links_show_the_set_of_the_published_database(sample: Warehouse) -> None:
     night = manifest_of(sample)["night_id"]
     assert sample.query("select night_id from quality.night") == [(night,)]

@@ -37,7 +37,7 @@ with_totals as (
         cast(sum(credits) over (partition by timeframe, period) as decimal(38, 12))
             as total_credits,
         row_number() over (
-            partition by timeframe, period order by credits desc, category
+            partition by timeframe, period order by credits desc, category asc
         ) as category_rank
     from per_category
 

@@ -72,7 +72,7 @@ peaks as (
     qualify
         row_number() over (
             partition by per_day.timeframe, per_day.period
-            order by per_day.credits desc, per_day.bucket_index
+            order by per_day.credits desc, per_day.bucket_index asc
         ) = 1
 
 ),
