@@ -1062,15 +1062,12 @@ def billing_summary(facts: Facts, view: View) -> Iterator[Row]:
     """The metrics below the charts: two rows."""
     for period, window in view.windows.items():
         lines = within(facts.credit_lines, window, "occurred_at")
-        days = [
-            (
-                credits_of(within(lines, (bucket.start, bucket.end), "occurred_at")),
-                -position,
-                bucket.day,
-            )
-            for position, bucket in enumerate(view.buckets[period])
-        ]
-        peak_credits, _, peak_date = max(days) if lines else (None, None, None)
+        days = []
+        for position, bucket in enumerate(view.buckets[period]):
+            in_bucket = within(lines, (bucket.start, bucket.end), "occurred_at")
+            if in_bucket:
+                days.append((credits_of(in_bucket), -position, bucket.day))
+        peak_credits, _, peak_date = max(days, default=(None, None, None))
         yield {
             "period": period,
             "total_credits": credits_of(lines),
