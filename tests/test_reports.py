@@ -269,7 +269,8 @@ class Asked:
             words += ["--from", start, "--to", end]
         for name, values in self.filters.items():
             for value in values:
-                words += [f"--{name.replace('_', '-')}", value]
+                # One word, since a value may start with a dash.
+                words.append(f"--{name.replace('_', '-')}={value}")
         return words + ["--include-sub-organisations"] * self.with_sub_organisations
 
     def view(self, clock: reports.Clock = CLOCK) -> reports.View:
@@ -394,6 +395,7 @@ def export_differences(
     return found
 
 
+@pytest.mark.slow
 def test_exports_equal_their_recomputation(
     sample: Warehouse, facts: oracle.Facts, tmp_path: Path
 ) -> None:
@@ -402,6 +404,7 @@ def test_exports_equal_their_recomputation(
     assert export_differences(sample, facts, exports, tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [21])
 def test_random_input_gives_the_same_exports(tmp_path: Path, seed: int) -> None:
     print(f"seed {seed}")
