@@ -154,10 +154,11 @@ def test_teams_and_members_add_up_to_the_cards(facts: oracle.Facts) -> None:
 
 
 def test_organisations_add_up_to_models(facts: oracle.Facts) -> None:
+    of_platform = reports.filtered(facts, {"client": ["platform"]})
     for timeframe in reports.TIMEFRAMES["reports"]:
         accounts = reports.rows_of(facts, "usage_by_sub_account", CLOCK, timeframe)
         own = [line for line in accounts if line["scope"] == "own"]
-        models = reports.rows_of(facts, "usage_by_model", CLOCK, timeframe)
+        models = reports.rows_of(of_platform, "usage_by_model", CLOCK, timeframe)
         agents = reports.rows_of(facts, "usage_by_agent", CLOCK, timeframe)
         assert summed(own, "estimated_cost_usd") == summed(models, "estimated_cost_usd")
         assert summed(own, "total_runs") == summed(agents, "total_runs")
