@@ -74,7 +74,7 @@ told_apart as (
 -- Some sessions tell their calls in log events alone, which name the span around the call.
 told_by_logs as (
 
-    select distinct called.record_id
+    select called.record_id
     from told_apart as called
     inner join lineage on called.record_id = lineage.record_id
     inner join told_apart as callers
@@ -83,6 +83,7 @@ told_by_logs as (
             and lineage.ancestor_span_id = callers.span_id
             and called.tool_name = callers.tool_name
     where called.is_mcp_call and callers.signal = 'log' and callers.role = 'tool_result'
+    group by called.record_id
 
 ),
 
