@@ -299,7 +299,8 @@ def _keep_values(connection: duckdb.DuckDBPyConnection, each: Filter, ask: Ask) 
             continue
         rows = (
             connection.execute(
-                "select distinct value from known where value = $1 or lower(name) = lower($1)",
+                "select distinct value from known where value = $1 or lower(name) = lower($1) "
+                "or (value like '%@%' and lower(value) = lower($1))",
                 [value],
             ).fetchall()
             or connection.execute(

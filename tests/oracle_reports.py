@@ -635,7 +635,7 @@ def blocked_calls(facts: Facts, view: View) -> Iterator[Row]:
         yield {
             "called_at": call["at"],
             "client": call["client"],
-            "call_key": call["call_id"],
+            "call_id": call["call_id"],
             "tool_name": call["tool_name"],
             "mcp_id": mcp_id,
             "mcp_name": attribute(facts.mcp_servers, mcp_id, "name"),
@@ -649,6 +649,7 @@ def blocked_calls(facts: Facts, view: View) -> Iterator[Row]:
             "policy_description": call["policy_description"],
             "session_id": call["session_id"],
             "organisation_id": call["organisation_id"],
+            "call_key": call["call_id"],
         }
 
 
@@ -1125,10 +1126,10 @@ REPORT_TEXTS: dict[str, tuple[str, str, Callable[[Facts, View], Iterable[Row]]]]
     "top_mcp_servers": ("analytics", f"{TOP_SERVERS_TEXT} {CALLS_TEXT}",
                         top_mcp_servers(executions, "tool_executions")),
     "blocked_calls": ("analytics", """
-        called_at:instant client:text* call_key:text* tool_name:text mcp_id:text mcp_name:text
+        called_at:instant client:text* call_id:text tool_name:text mcp_id:text mcp_name:text
         agent_instance_id:text agent_id:text agent_name:text user_id:text user_email:text
         policy_id:text policy_name:text policy_description:text session_id:text
-        organisation_id:text""", blocked_calls),
+        organisation_id:text call_key:text*""", blocked_calls),
     "blocked_calls_headline": ("analytics", """
         period:text* blocked_calls:count blocked_tools:count active_agent_instances:count
         active_users:count blocking_policies:count""", blocked_calls_headline),
