@@ -89,7 +89,7 @@ def test_rows_stand_by_their_first_figure_and_lines_without_one_by_their_keys() 
         (place + keys + figures, f"r.calls desc nulls last, {by_keys}"),
         (place + keys, by_keys),
     ):
-        assert exports.Report("any", "analytics", columns).order == order
+        assert exports.Report("any", "analytics", (), columns).order == order
 
 
 def test_both_links_show_the_set_of_the_published_database(sample: Warehouse) -> None:
