@@ -9,7 +9,7 @@
     'int_agent_instances_as_of', 'int_api_keys_as_of', 'int_group_members_as_of',
     'int_groups_as_of', 'int_mcp_servers_as_of', 'int_organisations_as_of', 'int_role_grants_as_of',
     'int_teams_as_of', 'int_tools_as_of', 'int_credit_lines_aggregated', 'int_buckets',
-    'int_llm_requests_aggregated', 'int_slot_buckets', 'int_tool_calls_aggregated',
+    'int_llm_requests_aggregated', 'int_slot_buckets', 'int_tool_calls_aggregated', 'restatements',
 ] %}
 {%- for model in after %}
 -- depends_on: {{ ref(model) }}
