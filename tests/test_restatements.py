@@ -216,7 +216,7 @@ def test_what_was_published_and_not_kept_is_made_good_once(nights: dict[str, Any
         ("000001", [1]), ("000003", [2]), ("000004", []),
     ]  # fmt: skip
     assert not list(nights["settings"].closed_months.glob(".*"))
-    assert "restated" not in answer.output
+    assert "restated:" not in answer.output
 
 
 def test_kept_figures_are_those_of_the_facts(nights: dict[str, Any]) -> None:
