@@ -62,7 +62,7 @@ def test_a_cell_that_a_spreadsheet_would_run_is_neutralised_and_counted(sample: 
     counted = 0
     for entry in manifest_of(sample)["files"]:
         report = next(r for r in exports.read_reports() if r.name == entry["report"])
-        texts = [column.name for column in report.columns if column.kind == "text"]
+        texts = [column.header for column in report.columns if column.kind == "text"]
         cells = [row[name] for row in rows_of(files[entry["path"]]) for name in texts]
         assert not [cell for cell in cells if cell[:1] and cell[0] in dangerous]
         neutralised = [cell for cell in cells if cell[:1] == "'" and cell[1:2] in dangerous]

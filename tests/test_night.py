@@ -144,7 +144,7 @@ def test_an_empty_landing_zone_gives_headers_alone(tmp_path: Path) -> None:
     answer = warehouse.night()
     assert answer.code == 0, answer.error
     files = warehouse.csv_bytes()
-    assert len(files) == 36
+    assert len(files) == 40
     assert all(content.count(b"\r\n") == 1 for content in files.values())
     status = json.loads(call("status", "--home", str(warehouse.home), "--json").output)
     assert status["data_through"] is None

@@ -10,6 +10,7 @@
     'int_groups_as_of', 'int_mcp_servers_as_of', 'int_organisations_as_of', 'int_role_grants_as_of',
     'int_teams_as_of', 'int_tools_as_of', 'int_credit_lines_aggregated', 'int_buckets',
     'int_llm_requests_aggregated', 'int_slot_buckets', 'int_tool_calls_aggregated', 'restatements',
+    'focus_cost_and_usage', 'int_month_days',
 ] %}
 {%- for model in after %}
 -- depends_on: {{ ref(model) }}
