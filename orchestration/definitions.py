@@ -13,7 +13,7 @@ import duckdb
 import pandas as pd
 from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 
-from orchestration import exports, models, publish, telemetry
+from orchestration import exports, models, publish, restatements, telemetry
 from orchestration.asked import asked_report, export_job
 from orchestration.landing.contract import read_contract
 from orchestration.landing.load import land
@@ -30,7 +30,7 @@ POOL = "warehouse"
 PREVIEW_ROWS = 10
 RUN_TABLES = (
     "night", "windows", "buckets", "slots", "slot_buckets", "loads", "ignored_files", "prices",
-    "model_matches", *telemetry.TABLES,
+    "model_matches", *telemetry.TABLES, *restatements.TABLES,
 )  # fmt: skip
 UNIQUE_ID = "dagster_dbt/unique_id"
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
@@ -352,11 +352,12 @@ def manifest(warehouse: WarehouseHome) -> dg.MaterializeResult:
     pool=POOL,
 )
 def published(warehouse: WarehouseHome) -> dg.MaterializeResult:
-    """The database that analysts open and the set that finance picks up, shown together."""
+    """What analysts open and what finance picks up, shown together, then kept."""
     settings = warehouse.settings
     night: Night = read_night(settings)
     publish.publish_candidate(settings)
     exports.show_set(settings, night)
+    restatements.keep_published(settings)
     swept = exports.sweep(settings)
     return dg.MaterializeResult(
         metadata={

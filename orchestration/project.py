@@ -101,6 +101,11 @@ class Settings:
         return self.home / "raw"
 
     @property
+    def closed_months(self) -> Path:
+        """Figures of whole months as first exported, and each restatement, one folder a night."""
+        return self.home / "closed_months"
+
+    @property
     def run(self) -> Path:
         """Parameters of the night in progress, read by dbt."""
         return self.home / "run"

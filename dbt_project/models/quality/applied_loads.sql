@@ -19,7 +19,8 @@
     'int_credit_lines_aggregated', 'int_group_members_as_of', 'int_groups_as_of',
     'int_llm_requests_aggregated', 'int_mcp_servers_as_of', 'int_organisation_descendants',
     'int_organisations_as_of', 'int_role_grants_as_of', 'int_slot_buckets', 'int_teams_as_of',
-    'int_tool_calls_aggregated', 'int_tools_as_of',
+    'int_tool_calls_aggregated', 'int_tools_as_of', 'restatements', 'focus_cost_and_usage',
+    'int_month_days',
 ] %}
 {%- for model in after %}
 -- depends_on: {{ ref(model) }}
