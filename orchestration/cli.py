@@ -28,6 +28,7 @@ from orchestration.reports import AskedExport, AskError, report_named, write_ask
 from orchestration.timeframes import latest_midnight, parse_as_of, read_timeframes
 
 PUBLISHED, FAILED, USAGE, WITH_REJECTS, BUSY = 0, 1, 2, 3, 75
+PAGE = "report.html"
 SHOWN_REJECTS = 20
 LONGEST_SHOWN = 60
 WIDEST = 10_000
@@ -293,6 +294,7 @@ def _report(settings: Settings, as_json: bool, night: Night | None) -> int:
                     "unreadable": dict(unreadable),
                     "unpriced_models": len(unpriced),
                     "set": str(latest.resolve()),
+                    "page": str(latest / PAGE),
                     "database": str(settings.published_file),
                 }
             )
@@ -300,6 +302,7 @@ def _report(settings: Settings, as_json: bool, night: Night | None) -> int:
         return code
     if night is None:
         print(f"CSV files  {latest}")
+        print(f"look at    {latest / PAGE}")
         print(f"database   {settings.published_file}")
         print(f"Nothing new: night {manifest['night_id']} as of {manifest['as_of']} stays.")
         return code
@@ -325,6 +328,7 @@ def _report(settings: Settings, as_json: bool, night: Night | None) -> int:
             "quality.unpriced_models, and add seeds/prices/price_overrides.csv rows."
         )
     print(f"CSV files  {latest}")
+    print(f"look at    {latest / PAGE}")
     print(f"database   {settings.published_file}")
     rejected = f", {sum(reasons.values()):,} rows rejected" if reasons else ""
     refused = f", {len(unreadable)} files unreadable" if unreadable else ""

@@ -15,8 +15,9 @@ log = logging.getLogger("warehouse")
 VEGA_LITE = "6.4"
 # Drawn twice, and the style sheet shows the one that fits: a chart that is only scaled to a
 # telephone has letters of half the size.
-WIDE, NARROW, SMALL = (640, 250), (340, 220), (300, 118)
-ROOM_FOR_LABELS = 1.3
+ALONE, WIDE, NARROW, SMALL = (1320, 250), (640, 250), (340, 220), (300, 112)
+# What a letter takes in the fonts of readers' machines, of which some are wider than the drawer's.
+LETTER, LABEL_LIMIT = 7.4, 150
 FONT = "Helvetica, Arial, sans-serif"
 FONT_SIZE = 12
 CURRENT, PREVIOUS, SECOND = "var(--c1)", "var(--previous)", "var(--c2)"
@@ -58,7 +59,6 @@ class Chart:
     alt: str
     keys: tuple[Key, ...]
     drawings: tuple[tuple[str, Markup], ...]
-    is_small: bool = False
 
 
 def over_time(
@@ -128,35 +128,43 @@ def stacked(
     }
 
 
-def shares(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def shares(rows: Sequence[Mapping[str, Any]], width: int) -> dict[str, Any]:
     """A spec of one bar a row, its figure written at its end, the previous one as a mark.
 
-    rows: place, label, current, previous (may be None), text, note.
+    rows: label, current, previous (may be None), reach, text, note. width: of the chart, of which
+    the longest text gets what it needs.
     """
-    figures = [row[field] or 0.0 for row in rows for field in ("current", "previous")]
+    longest = max((len(row["label"]) for row in rows), default=0)
     y = {
         "field": "label",
         "type": "nominal",
-        "sort": {"field": "place"},
+        "scale": {
+            "domain": [row["label"] for row in rows], "paddingInner": 0.45, "paddingOuter": 0.25,
+        },
         "axis": {
             "domain": False, "ticks": False, "grid": False, "labelColor": TEXT,
-            "labelLimit": 150, "title": None,
+            "labelLimit": LABEL_LIMIT, "title": None,
+            "minExtent": extent,
         },
-        "scale": {"paddingInner": 0.45, "paddingOuter": 0.25},
     }  # fmt: skip
-    domain = [min(0.0, *figures), max(*figures, 1e-12) * ROOM_FOR_LABELS]
+    extent = min(longest * LETTER + 8, LABEL_LIMIT)
+    plot = width - extent - 24
+    text = max((len(row["text"]) for row in rows), default=0) * LETTER + 12
+    lowest = min((row["current"] or 0.0 for row in rows), default=0.0)
+    most = max((row["reach"] for row in rows), default=0.0) or 1.0
+    domain = [min(lowest, 0.0), most * plot / max(plot - text, plot / 4)]
     x = {"type": "quantitative", "axis": None, "scale": {"domain": domain, "nice": False}}
     note = {"field": "note", "type": "nominal"}
     return {
         "data": {"values": list(rows)},
         "layer": [
             {
-                "mark": {"type": "bar", "color": CURRENT, "cornerRadiusEnd": 2},
+                "mark": {"type": "bar", "color": CURRENT},
                 "encoding": {"y": y, "x": {**x, "field": "current"}, "description": note},
             },
             {
                 "transform": [{"filter": "datum.previous !== null"}],
-                "mark": {"type": "tick", "color": PREVIOUS, "thickness": 2, "bandSize": 22},
+                "mark": {"type": "tick", "color": TEXT, "thickness": 2, "bandSize": 26},
                 "encoding": {"y": y, "x": {**x, "field": "previous"}, "description": note},
             },
             {
@@ -194,6 +202,7 @@ def draw(spec: Mapping[str, Any], size: tuple[int, int], alt: str) -> Markup:
     body = svg[svg.index(">") + 1 :]
     for pattern, replacement in UNWANTED:
         body = pattern.sub(replacement, body)
+    body = PLACES.sub(lambda found: LONG.sub(r"\1", found[0]), body)
     opening = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
         width, height, alt
     )
@@ -210,11 +219,14 @@ UNWANTED = tuple(
         (r' role="graphics-object"| aria-hidden="true"| pointer-events="none"', ""),
         (r' font-family="[^"]*"', ""),
         (r' class="[^"]*"', ""),
-        (r'<path d="M0,0h0v0h0Z"/?>(</path>)?', ""),
+        (r'<path d="(M0,0h0v0h0Z)?"( display="none")?/>', ""),
+        (r' stroke-miterlimit="10"| opacity="1"', ""),
     )
 )  # fmt: skip
+PLACES = re.compile(r' (?:d|transform|x|y|x1|x2|y1|y2|width|height)="[^"]*"')
+LONG = re.compile(r"(\d\.\d\d)\d+")
 
-BAR = {"width": {"band": 0.7}, "cornerRadiusEnd": 1}
+BAR = {"width": {"band": 0.7}}
 
 
 def number(value: Any) -> float | None:

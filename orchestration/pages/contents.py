@@ -120,8 +120,7 @@ REPORTS = Tab(
             "Usage by agent",
             (
                 Cell("agent_name", "Agent", "agent_id"),
-                Cell("model_used", "Model"),
-                Cell("agent_type", "Type"),
+                Cell("model_used", "Model", "agent_type"),
                 Cell("total_runs", "Runs"),
                 Cell("total_sessions", "Sessions"),
                 Cell("avg_runs_per_session", "Runs / session"),
@@ -268,6 +267,12 @@ SECURITY = Tab(
     tables=(
         Top("top_blocked_tools", "Top blocked tools", (*TOOL, BLOCKS), "blocked_calls"),
         Top(
+            "top_blocked_agent_instances", "Top blocked agent instances", (*INSTANCE, BLOCKS),
+            "blocked_calls",
+        ),
+        Top("top_blocked_users", "Top blocked users", (USER, BLOCKS), "blocked_calls"),
+        Top("top_blocked_mcp_servers", "Top blocked MCPs", (SERVER, BLOCKS), "blocked_calls"),
+        Top(
             "top_blocking_policies",
             "Top blocking policies",
             (
@@ -278,12 +283,6 @@ SECURITY = Tab(
             "blocked_calls",
             note="Name and description are those of the latest block.",
         ),
-        Top(
-            "top_blocked_agent_instances", "Top blocked agent instances", (*INSTANCE, BLOCKS),
-            "blocked_calls",
-        ),
-        Top("top_blocked_users", "Top blocked users", (USER, BLOCKS), "blocked_calls"),
-        Top("top_blocked_mcp_servers", "Top blocked MCPs", (SERVER, BLOCKS), "blocked_calls"),
     ),
 )  # fmt: skip
 
@@ -315,6 +314,7 @@ USAGE = Tab(
                 *COSTS,
             ),
             "request_count",
+            (("request_count", "desc"), ("team_id", "asc")),
             note="Trend: requests a day.",
         ),
         Top(

@@ -10,7 +10,8 @@ from orchestration.pages.figures import Figures, Row, day_of
 from orchestration.pages.formats import compact, day, percent, shown
 
 MOST_SERIES = 6
-COUNT_AXIS = {"format": "~s", "tickMinStep": 1}
+SHORT = "datum.value === 0 ? '{0}0' : format(datum.value, '{0}~s')"
+COUNT_AXIS = {"labelExpr": SHORT.format(""), "tickMinStep": 1}
 TOKEN_NAMES = {
     "uncached_input": "Uncached input",
     "cache_read": "Cache read",
@@ -71,7 +72,7 @@ def _tokens_by_type(figures: Figures, timeframe: str) -> Chart:
         )
         for kind, label in TOKEN_NAMES.items()
     ]
-    keys = (Key("c1", "Tokens"), Key("previous tick", "Previous period"))
+    keys = (Key("c1", "Tokens"), Key("tick", "Previous period"))
     return _shares("tokens-by-type", "Tokens by type", entries, "tokens", "tokens", keys)
 
 
@@ -94,6 +95,13 @@ def _cost_over_time(figures: Figures, timeframe: str) -> Chart:
     )
 
 
+def session_panel(figures: Figures, timeframe: str) -> tuple[int, list[Chart]]:
+    """How many sessions there are, and the distribution of each of their four dimensions."""
+    (row,) = figures.series("session_metrics_summary", timeframe)
+    makers = [_session(*dimension) for dimension in DIMENSIONS]
+    return row["session_count"], [chart for make in makers if (chart := make(figures, timeframe))]
+
+
 def _session(column: str, label: str, kind: str) -> Callable[[Figures, str], Chart | None]:
     def make(figures: Figures, timeframe: str) -> Chart | None:
         (row,) = figures.series("session_metrics_summary", timeframe)
@@ -104,7 +112,6 @@ def _session(column: str, label: str, kind: str) -> Callable[[Figures, str], Cha
         texts = {name: compact(value, kind, column) for name, value in known}
         points = [
             {
-                "place": place,
                 "label": name,
                 "current": charts.number(value),
                 "previous": None,
@@ -112,21 +119,23 @@ def _session(column: str, label: str, kind: str) -> Callable[[Figures, str], Cha
                 "text": texts[name],
                 "note": f"{name}: {texts[name]}",
             }
-            for place, (name, value) in enumerate(known)
+            for name, value in known
         ]
         told = ", ".join(f"{name} {texts[name]}" for name, _ in known)
         sessions = f"{row['session_count']:,} sessions"
         alt = f"{label} of a session, of {sessions}: {told}."
-        drawing = charts.draw(charts.shares(points), charts.SMALL, alt)
-        title = f"Sessions: {label.lower()}"
-        return Chart(f"session-{column}", title, alt, (), (("any", drawing),), is_small=True)
+        drawing = charts.draw(charts.shares(points, charts.SMALL[0]), charts.SMALL, alt)
+        name = f"session-{column.replace('_', '-')}"
+        return Chart(name, label, alt, (), (("any", drawing),))
 
     return make
 
 
 def _blocked(figures: Figures, timeframe: str) -> Chart:
     rows = figures.series("blocked_calls_over_time", timeframe)
-    return _line(figures, "blocked-calls", "Blocked tool calls a day", rows, "blocked_calls")
+    return _line(
+        figures, "blocked-calls", "Blocked tool calls a day", rows, "blocked_calls", is_alone=True
+    )
 
 
 def _active_users(figures: Figures, timeframe: str) -> Chart:
@@ -171,7 +180,7 @@ def _categories(figures: Figures, timeframe: str) -> Chart:
                 sum((old or Decimal(0)) for _, _, _, old in rest),
             )
         ]
-    keys = (Key("c1", "Credits"), Key("previous tick", "Previous period"))
+    keys = (Key("c1", "Credits"), Key("tick", "Previous period"))
     title = "Credits by category"
     return _shares("credits-by-category", title, entries, "money", "credits", keys)
 
@@ -179,12 +188,7 @@ def _categories(figures: Figures, timeframe: str) -> Chart:
 CHARTS_OF: dict[str, tuple[Callable[[Figures, str], Chart | None], ...]] = {
     "reports": (),
     "mcp": (_tool_executions, _hours),
-    "llm": (
-        _tokens_over_time,
-        _cost_over_time,
-        _tokens_by_type,
-        *(_session(*dimension) for dimension in DIMENSIONS),
-    ),
+    "llm": (_tokens_over_time, _cost_over_time, _tokens_by_type),
     "security": (_blocked,),
     "usage": (_active_users, _team_requests),
     "billing": (_daily_credits, _categories),
@@ -201,13 +205,12 @@ def _line(
     label: str = "This period",
     second: tuple[str, str] | None = None,
     bars: bool = False,
+    is_alone: bool = False,
 ) -> Chart:
     now, before = _periods(rows, "bucket_index", column)
     days = {row["bucket_index"]: day_of(figures, row) for row in rows if row["period"] == "current"}
     others = {
-        row["bucket_index"]: row[second[0]]
-        for row in rows
-        if second and row["period"] == "current"
+        row["bucket_index"]: row[second[0]] for row in rows if second and row["period"] == "current"
     }
     points = []
     for place in sorted(now):
@@ -225,12 +228,14 @@ def _line(
             point["second"] = charts.number(others[place])
         points.append(point)
     lines = [("second", charts.SECOND)] if second else []
-    spec = charts.over_time(points, _axis(kind, column, now, before, others), lines=lines, bars=bars)
+    spec = charts.over_time(
+        points, _axis(kind, column, now, before, others), lines=lines, bars=bars
+    )
     keys = [Key("c1" if bars else "c1 line", label)]
     if second:
         keys.append(Key("c2 line", second[1]))
     alt = _told(title, kind, column, now, before, days)
-    return _chart(name, title, alt, spec, (*keys, DASHED))
+    return _chart(name, title, alt, spec, (*keys, DASHED), is_alone)
 
 
 def _stack(
@@ -284,9 +289,7 @@ def _stack(
     colours = [f"var(--{style})" for style in styles]
     spec = charts.stacked(points, bars, colours, _axis(kind, column, now, before))
     alt = _told(title, kind, column, now, before, days)
-    shares = ", ".join(
-        f"{names[item]} {shown(totals[item], kind, column)}" for item in kept
-    )
+    shares = ", ".join(f"{names[item]} {shown(totals[item], kind, column)}" for item in kept)
     keys = [Key(style, label) for style, label in zip(styles, labels, strict=True)]
     return _chart(name, title, f"{alt} {shares}.".strip(), spec, (*keys, DASHED))
 
@@ -300,7 +303,7 @@ def _shares(
     keys: tuple[Key, ...],
 ) -> Chart:
     points, told = [], []
-    for place, (label, value, share, before) in enumerate(entries):
+    for label, value, share, before in entries:
         text = compact(value, kind, column)
         if share is not None:
             text += f" · {percent(share)}"
@@ -308,7 +311,6 @@ def _shares(
         known = [item for item in (value, before) if item is not None]
         points.append(
             {
-                "place": place,
                 "label": label,
                 "current": charts.number(value),
                 "previous": charts.number(before),
@@ -318,22 +320,29 @@ def _shares(
             }
         )
     alt = f"{title}: {', '.join(told)}."
-    return _chart(name, title, alt, charts.shares(points), keys)
+    drawn = tuple(
+        (size_name, charts.draw(charts.shares(points, size[0]), size, alt))
+        for size_name, size in (("wide", charts.WIDE), ("narrow", charts.NARROW))
+    )
+    return Chart(name, title, alt, keys, drawn)
 
 
 def _chart(
-    name: str, title: str, alt: str, spec: dict[str, Any], keys: tuple[Key, ...]
+    name: str,
+    title: str,
+    alt: str,
+    spec: dict[str, Any],
+    keys: tuple[Key, ...],
+    is_alone: bool = False,
 ) -> Chart:
-    drawn = tuple(
-        (size_name, charts.draw(spec, size, alt))
-        for size_name, size in (("wide", charts.WIDE), ("narrow", charts.NARROW))
-    )
+    sizes = [("wide", charts.WIDE), ("narrow", charts.NARROW)]
+    if is_alone:
+        sizes.insert(0, ("alone", charts.ALONE))
+    drawn = tuple((size_name, charts.draw(spec, size, alt)) for size_name, size in sizes)
     return Chart(name.replace("_", "-"), title, alt, keys, drawn)
 
 
-def _periods(
-    rows: Sequence[Row], place: str, column: str
-) -> tuple[dict[int, Any], dict[int, Any]]:
+def _periods(rows: Sequence[Row], place: str, column: str) -> tuple[dict[int, Any], dict[int, Any]]:
     """The figure of each bucket, of the current and of the previous period; nulls stay."""
     found: dict[str, dict[int, Any]] = {"current": {}, "previous": {}}
     for row in rows:
@@ -352,7 +361,7 @@ def _axis(kind: str, column: str, *series: dict[int, Any]) -> dict[str, Any]:
     most = max((abs(value) for values in series for value in values.values() if value), default=0)
     sign = "$" if column.endswith("_usd") else ""
     if most >= 1000:
-        return {"format": f"{sign}~s"}
+        return {"labelExpr": SHORT.format(sign)}
     places = 0 if most >= 10 else 2 if most >= Decimal("0.1") else 4
     return {"format": f"{sign},.{places}f"}
 

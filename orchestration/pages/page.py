@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from orchestration.pages.contents import CHARTED, PAGES, TIMEFRAME, Cell, Headline, Page, Tab, Top
-from orchestration.pages.drawings import drawings
+from orchestration.pages.drawings import drawings, session_panel
 from orchestration.pages.figures import Figures, Row, Window
 from orchestration.pages.formats import change, compact, full, shown
 from orchestration.publish import sync
@@ -127,11 +127,15 @@ def _tab(figures: Figures, tab: Tab, windows: Sequence[Window]) -> dict[str, Any
         "telemetry": _telemetry(sources) if "otlp" in tab.sources else None,
         "cards": [_card(figures, tab, card, headline) for card in tab.cards],
         "charts": [],
+        "sessions": None,
         "tables": [],
         "glance": _glance(figures, tab, found, windows),
     }
     if empty is None:
         shows["charts"] = drawings(figures, tab.name, TIMEFRAME)
+        if tab.name == "llm":
+            count, shapes = session_panel(figures, TIMEFRAME)
+            shows["sessions"] = {"count": count, "charts": shapes}
         shows["tables"] = [_table(figures, table) for table in tab.tables]
     return shows
 
@@ -176,9 +180,7 @@ def _telemetry(sources: Sequence[Row]) -> str:
     return f"Telemetry: {'; '.join(parts)}."
 
 
-def _card(
-    figures: Figures, tab: Tab, card: Headline, headline: dict[str, Row]
-) -> dict[str, Any]:
+def _card(figures: Figures, tab: Tab, card: Headline, headline: dict[str, Row]) -> dict[str, Any]:
     mart = card.mart or tab.headline or ""
     kind = figures.kind(mart, card.column)
     now = headline.get("current", {}).get(card.column)
@@ -257,7 +259,7 @@ def _table(figures: Figures, table: Top) -> dict[str, Any]:
             for row in rows
         ],
         "count": count,
-        "is_wide": len(table.cells) > 5,
+        "is_wide": len(table.cells) > 5 or table.mart == "top_blocking_policies",
     }
 
 
