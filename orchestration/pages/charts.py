@@ -135,6 +135,7 @@ def shares(rows: Sequence[Mapping[str, Any]], width: int) -> dict[str, Any]:
     the longest text gets what it needs.
     """
     longest = max((len(row["label"]) for row in rows), default=0)
+    extent = min(longest * LETTER + 8, LABEL_LIMIT)
     y = {
         "field": "label",
         "type": "nominal",
@@ -147,7 +148,6 @@ def shares(rows: Sequence[Mapping[str, Any]], width: int) -> dict[str, Any]:
             "minExtent": extent,
         },
     }  # fmt: skip
-    extent = min(longest * LETTER + 8, LABEL_LIMIT)
     plot = width - extent - 24
     text = max((len(row["text"]) for row in rows), default=0) * LETTER + 12
     lowest = min((row["current"] or 0.0 for row in rows), default=0.0)

@@ -34,7 +34,8 @@ class Top:
     """The first rows of a mart.
 
     order: column names, each with its direction, where the CSV's own order is not meant. where: a
-    column and the value that its rows have. bar: the column that is drawn behind its figures.
+    column and the value that its rows have. bar: the column whose figures a bar shows too.
+    is_wide: whether it takes the whole width, as every table of more than five columns does.
     """
 
     mart: str
@@ -44,6 +45,7 @@ class Top:
     order: tuple[tuple[str, str], ...] = ()
     where: tuple[str, str] | None = None
     note: str | None = None
+    is_wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -237,7 +239,6 @@ LLM = Tab(
                 Cell("session_id", "Session", "client"),
                 Cell("user_email", "User", "user_id"),
                 Cell("started_at", "Started (UTC)"),
-                Cell("models_used", "Models"),
                 *COSTS,
                 Cell("cost_ratio_to_median", "× median"),
                 Cell("is_top_5_percent_cost", "Top 5 %"),
@@ -282,6 +283,7 @@ SECURITY = Tab(
             ),
             "blocked_calls",
             note="Name and description are those of the latest block.",
+            is_wide=True,
         ),
     ),
 )  # fmt: skip
@@ -362,6 +364,7 @@ BILLING = Tab(
             ),
             "total_credits",
             (("last_activity_at", "desc"), ("conversation_id", "asc"), ("agent_id", "asc")),
+            is_wide=True,
         ),
     ),
 )

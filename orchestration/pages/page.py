@@ -148,9 +148,7 @@ def _emptiness(tab: Tab, headline: dict[str, Row], sources: Sequence[Row]) -> st
             f"Nothing has ever arrived from {names}: these sources are not configured, so the "
             "zeros here say nothing about use."
         )
-    first = [card.column for card in tab.cards if card.mart == tab.cards[0].mart]
-    figures = [row.get(column) for row in headline.values() for column in first]
-    if any(figures):
+    if any(row.get(card.column) for row in headline.values() for card in tab.cards):
         return None
     last = max((row["last_event_at"] for row in sources if row["last_event_at"]), default=None)
     told = f" The sources last sent something of {shown(last, 'instant', '')} UTC." if last else ""
@@ -259,7 +257,7 @@ def _table(figures: Figures, table: Top) -> dict[str, Any]:
             for row in rows
         ],
         "count": count,
-        "is_wide": len(table.cells) > 5 or table.mart == "top_blocking_policies",
+        "is_wide": table.is_wide or len(table.cells) > 5,
     }
 
 
