@@ -108,7 +108,7 @@ def stacked(
     places = list(range(len(colours)))
     bars = {
         "data": {"values": list(parts)},
-        "mark": {"type": "bar", **BAR},
+        "mark": {"type": "bar", "aria": False, **BAR},
         "encoding": {
             "x": x,
             "y": {"field": "value", "type": "quantitative", "stack": "zero", "axis": dict(axis)},
@@ -168,7 +168,14 @@ def shares(rows: Sequence[Mapping[str, Any]], width: int) -> dict[str, Any]:
                 "encoding": {"y": y, "x": {**x, "field": "previous"}, "description": note},
             },
             {
-                "mark": {"type": "text", "align": "left", "dx": 8, "color": TEXT, "fontSize": 12},
+                "mark": {
+                    "type": "text",
+                    "aria": False,
+                    "align": "left",
+                    "dx": 8,
+                    "color": TEXT,
+                    "fontSize": 12,
+                },
                 "encoding": {
                     "y": y,
                     "x": {**x, "field": "reach"},
@@ -257,7 +264,7 @@ def _layer(
     mark: Mapping[str, Any], x: Mapping[str, Any], field: str, axis: Mapping[str, Any]
 ) -> dict[str, Any]:
     return {
-        "mark": dict(mark),
+        "mark": {**mark, "aria": False},
         "encoding": {"x": x, "y": {"field": field, "type": "quantitative", "axis": dict(axis)}},
     }
 
