@@ -41,7 +41,7 @@ night: setup
 	@$(BIN)/warehouse night --as-of $(AS_OF) || { code=$$?; test $$code -eq 3 || exit $$code; $(BIN)/warehouse rejects; }
 
 test: setup
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 lint: setup
 	@$(BIN)/ruff check .

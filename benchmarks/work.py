@@ -30,8 +30,9 @@ def publish_again(settings: Settings, relations: set[tuple[str, str]]) -> None:
 
 def export_again(settings: Settings, folder: Path) -> None:
     """Write every report of the published file as a night does."""
-    for report in exports.read_reports():
-        exports.write_report(settings.published_file, report, folder, settings.memory_limit)
+    with exports.opened(settings.published_file, settings.memory_limit) as connection:
+        for report in exports.read_reports():
+            exports.write_report(connection, report, folder)
 
 
 def facts_of_new_day(settings: Settings, as_of: datetime) -> float:

@@ -90,6 +90,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), USAGE)
     except AskError as error:
         return _fail(str(error), USAGE)
+    except duckdb.CatalogException as error:
+        return _fail(
+            f"The published database is of another release ({str(error).splitlines()[0]}): "
+            "`warehouse night` publishes anew; if it has just done, this is a defect.",
+            FAILED,
+        )
     except duckdb.Error as error:
         return _fail(
             f"The published database cannot be read ({str(error).splitlines()[0]}): "

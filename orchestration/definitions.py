@@ -249,31 +249,39 @@ def candidate(warehouse: WarehouseHome) -> dg.MaterializeResult:
     return dg.MaterializeResult(metadata={"bytes": file.stat().st_size})
 
 
-def _export_asset(report: exports.Report) -> dg.AssetsDefinition:
-    @dg.asset(
-        key=["exports", report.name],
-        group_name="exports",
-        deps=[["publish", "candidate"], _marts[report.name]],
-        kinds={"csv"},
-        description=f"The CSV files of {report.name}, one a timeframe.",
-        pool=POOL,
-    )
-    def export(warehouse: WarehouseHome) -> dg.MaterializeResult:
-        settings = warehouse.settings
-        folder = exports.building_folder(settings, read_night(settings))
-        files = exports.write_report(settings.candidate_file, report, folder, settings.memory_limit)
-        (folder / f".{report.name}.json").write_text(json.dumps(files), encoding="utf-8")
-        longest = max(files, key=lambda file: file["rows"])
-        preview = pd.read_csv(folder / longest["path"], nrows=PREVIEW_ROWS, dtype=str)
-        return dg.MaterializeResult(
-            metadata={
-                "dagster/row_count": sum(file["rows"] for file in files),
-                "files": len(files),
-                f"preview of {longest['timeframe']}": dg.MetadataValue.md(_markdown(preview)),
-            }
+@dg.multi_asset(
+    name="exports",
+    specs=[
+        dg.AssetSpec(
+            ["exports", report.name],
+            deps=[["publish", "candidate"], _marts[report.name]],
+            group_name="exports",
+            kinds={"csv"},
+            description=f"The CSV files of {report.name}, one a timeframe.",
         )
-
-    return export
+        for report in exports.read_reports()
+    ],
+    pool=POOL,
+)
+def export_reports(warehouse: WarehouseHome) -> Iterator[dg.MaterializeResult]:
+    """The CSV files of every report."""
+    settings = warehouse.settings
+    folder = exports.building_folder(settings, read_night(settings))
+    with exports.opened(settings.candidate_file, settings.memory_limit) as connection:
+        for report in exports.read_reports():
+            files = exports.write_report(connection, report, folder)
+            (folder / f".{report.name}.json").write_text(json.dumps(files), encoding="utf-8")
+            longest = max(files, key=lambda file: file["rows"])
+            preview = pd.read_csv(folder / longest["path"], nrows=PREVIEW_ROWS, dtype=str)
+            yield dg.MaterializeResult(
+                asset_key=["exports", report.name],
+                metadata={
+                    "dagster/row_count": sum(file["rows"] for file in files),
+                    "files": len(files),
+                    f"preview of {longest['timeframe']}": dg.MetadataValue.md(_markdown(preview)),
+                },
+            )
+    log.info("wrote the CSV files of %s reports", len(_marts))
 
 
 def _markdown(frame: pd.DataFrame) -> str:
@@ -331,9 +339,6 @@ def report_html(warehouse: WarehouseHome) -> dg.MaterializeResult:
     entry = pages.write_page(settings.candidate_file, folder, settings.memory_limit)
     (folder / PAGES_PART).write_text(json.dumps([entry]), encoding="utf-8")
     return dg.MaterializeResult(metadata={"bytes": entry["bytes"]})
-
-
-export_assets = [_export_asset(report) for report in exports.read_reports()]
 
 
 @dg.asset(
@@ -407,7 +412,7 @@ defs = dg.Definitions(
         load,
         dbt_build,
         candidate,
-        *export_assets,
+        export_reports,
         organisation_sets,
         report_html,
         manifest,

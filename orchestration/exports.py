@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -127,32 +128,41 @@ def start_set(settings: Settings, night: Night) -> None:
     building_folder(settings, night).mkdir()
 
 
-def write_report(
-    database: Path, report: Report, folder: Path, memory_limit: str
-) -> list[dict[str, Any]]:
-    """Write one CSV per timeframe of a report; returns their entries for the manifest.
+@contextmanager
+def opened(database: Path, memory_limit: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The database read-only, to write reports from.
 
     memory_limit: a size as DuckDB reads it, such as 2GB.
     """
     with duckdb.connect(str(database), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute("set memory_limit = ?", [memory_limit])
-        # A mart that is a view is computed once, and not once for each file and once for the sums.
-        (is_view,) = connection.execute(
-            "select count(*) > 0 from duckdb_views() where schema_name = 'marts' and view_name = ?",
-            [report.name],
-        ).fetchone() or (False,)
-        connection.execute(
-            f"create temp {'table' if is_view else 'view'} exported as "
-            f"select timeframe, {', '.join(column.name for column in report.columns)} "
-            f"from marts.{report.name}"
-        )
-        windows = connection.execute(
-            "select timeframe, window_start_at, window_end_at from intermediate.int_windows "
-            "where page = ? order by position",
-            [report.page],
-        ).fetchall()
-        return write_timeframes(connection, report, folder, report.name, windows, {})
+        yield connection
+
+
+def write_report(
+    connection: duckdb.DuckDBPyConnection, report: Report, folder: Path
+) -> list[dict[str, Any]]:
+    """Write one CSV per timeframe of a report; returns their entries for the manifest."""
+    # A mart that is a view is computed once, and not once for each file and once for the sums.
+    ((is_view,),) = connection.execute(
+        "select count(*) > 0 from duckdb_views() where schema_name = 'marts' and view_name = ?",
+        [report.name],
+    ).fetchall()
+    kind = "table" if is_view else "view"
+    connection.execute(
+        f"create temp {kind} exported as "
+        f"select timeframe, {', '.join(column.name for column in report.columns)} "
+        f"from marts.{report.name}"
+    )
+    windows = connection.execute(
+        "select timeframe, window_start_at, window_end_at from intermediate.int_windows "
+        "where page = ? order by position",
+        [report.page],
+    ).fetchall()
+    entries = write_timeframes(connection, report, folder, report.name, windows, {})
+    connection.execute(f"drop {kind} exported")
+    return entries
 
 
 def write_timeframes(

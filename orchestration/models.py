@@ -3,11 +3,14 @@
 import json
 import logging
 import os
+import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -20,6 +23,7 @@ log = logging.getLogger("warehouse")
 
 MANIFEST = DBT_TARGET / "manifest.json"
 MANIFEST_VERSION = DBT_TARGET / "manifest.version"
+PARTIAL_PARSE = "partial_parse.msgpack"
 
 
 class BuildFailed(RuntimeError):
@@ -148,11 +152,19 @@ def prepare_manifest(force: bool = False) -> None:
         return
     log.info("preparing the dbt manifest")
     settings = Settings.read()
-    with _environment(settings):
-        result = _invoke(settings, ["parse", "--write-json"], [], target=str(DBT_TARGET))
-    if not result.success:
-        raise BuildFailed(f"dbt cannot parse the project: {_one_line(str(result.exception))}")
-    MANIFEST_VERSION.write_text(wanted, encoding="utf-8")
+    DBT_TARGET.mkdir(exist_ok=True)
+    # Beside the manifest, which another process may read meanwhile, and then in its place.
+    with tempfile.TemporaryDirectory(dir=DBT_TARGET) as folder:
+        parsed = DBT_TARGET / PARTIAL_PARSE
+        if parsed.exists():
+            shutil.copyfile(parsed, Path(folder) / PARTIAL_PARSE)
+        with _environment(settings):
+            result = _invoke(settings, ["parse", "--write-json"], [], target=folder)
+        if not result.success:
+            raise BuildFailed(f"dbt cannot parse the project: {_one_line(str(result.exception))}")
+        (Path(folder) / MANIFEST_VERSION.name).write_text(wanted, encoding="utf-8")
+        for name in (PARTIAL_PARSE, MANIFEST.name, MANIFEST_VERSION.name):
+            os.replace(Path(folder) / name, DBT_TARGET / name)
 
 
 def _invoke(

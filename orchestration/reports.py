@@ -299,7 +299,8 @@ def _keep_values(connection: duckdb.DuckDBPyConnection, each: Filter, ask: Ask) 
             continue
         rows = (
             connection.execute(
-                "select distinct value from known where value = $1 or lower(name) = lower($1)",
+                "select distinct value from known where value = $1 or lower(name) = lower($1) "
+                "or (value like '%@%' and lower(value) = lower($1))",
                 [value],
             ).fetchall()
             or connection.execute(
@@ -313,7 +314,7 @@ def _keep_values(connection: duckdb.DuckDBPyConnection, each: Filter, ask: Ask) 
     _keep(connection, each.name, found)
     if each.name == "organisation" and ask.include_sub_organisations:
         connection.execute(
-            "insert into asked.organisation select distinct d.descendant_organisation_id "
+            "insert into asked.organisation select distinct d.descendant_id "
             "from published.intermediate.int_organisation_descendants as d "
             "where d.organisation_id in (select value from asked.organisation)"
         )
@@ -424,13 +425,12 @@ def _expose_window(connection: duckdb.DuckDBPyConnection, page: str, window: Win
         [page],
     ).fetchall()
     _, timezone, _ = _night(connection)
-    named = Window(
-        slot, window.start_at, window.end_at, window.previous_start_at, window.previous_end_at
-    )
-    for name, table in tables_of_time([PageWindow(page, 0, named)], timezone).items():
+    for name, table in tables_of_time([PageWindow(page, 0, window)], timezone).items():
         connection.register("arriving", table)
         connection.execute(f"create table intermediate.int_{name} as from arriving")
         connection.unregister("arriving")
+        if "timeframe" in table.column_names:
+            connection.execute(f"update intermediate.int_{name} set timeframe = $1", [slot])
     return slot
 
 

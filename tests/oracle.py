@@ -1,4 +1,4 @@
-"""A slow, plain reference for five reports, computed straight from the raw landing files.
+"""A slow, plain reference for the reports (those of oracle_reports.py too), computed straight from the raw landing files.
 
 Tests compare the cells of the warehouse's CSV files with the cells given here, text for text.
 Nothing is shared with the warehouse: genai-prices itself computes list prices, files are read line by line, every rule is one short function,
@@ -85,6 +85,14 @@ SCHEMA_TEXTS: dict[str, str] = {
     "agents": """
         agent_id:id! name:text agent_type:text model:text created_by:id organisation_id:id
         tags:tags created_at:instant deleted_at:instant updated_at:instant!""",
+    "organisations": "organisation_id:id! name:text parent_organisation_id:id updated_at:instant!",
+    "teams": "team_id:id! name:text organisation_id:id updated_at:instant!",
+    "groups": "group_id:id! name:text updated_at:instant!",
+    "group_members": "group_id:id! user_id:id! is_member:flag updated_at:instant!",
+    "mcp_servers": "mcp_id:id! name:text tags:tags updated_at:instant!",
+    "tools": "mcp_id:id! tool_name:id! tags:tags updated_at:instant!",
+    "agent_instances": "agent_instance_id:id! agent_id:id user_id:id updated_at:instant!",
+    "api_keys": "api_key_id:id! name:text user_id:id team_id:id updated_at:instant!",
 }
 
 SCHEMAS: dict[str, dict[str, str]] = {
@@ -220,7 +228,15 @@ def read_milliseconds(value: Any) -> Decimal:
     return number
 
 
+def read_flag(value: Any) -> bool:
+    """true or false."""
+    if not isinstance(value, bool):
+        raise Rejected("not true or false")
+    return value
+
+
 READERS: dict[str, Callable[[Any], Any]] = {
+    "flag": read_flag,
     "id": read_id,
     "text": read_text,
     "tags": read_tags,
@@ -476,9 +492,16 @@ def event_rank(row: Row) -> tuple[int, bytes]:
 def reference_versions(landing: Path, source: str, as_of: int) -> dict[str, Row]:
     """Key -> the newest version of as_of or before, else the earliest known."""
     key = next(iter(SCHEMAS[source]))
-    versions: dict[str, list[Row]] = defaultdict(list)
+    return {keys[0]: row for keys, row in keyed_versions(landing, source, as_of, (key,)).items()}
+
+
+def keyed_versions(
+    landing: Path, source: str, as_of: int, keys: tuple[str, ...]
+) -> dict[tuple[str, ...], Row]:
+    """The same where several fields together are the key."""
+    versions: dict[tuple[str, ...], list[Row]] = defaultdict(list)
     for row in landed_rows(landing, source):
-        versions[row[key]].append(row)
+        versions[tuple(row[key] for key in keys)].append(row)
     return {name: version_as_of(rows, as_of) for name, rows in versions.items()}
 
 
@@ -511,6 +534,7 @@ class LogRecord:
     event: str
     at: int
     attributes: dict[str, Any]
+    team_id: str | None
 
 
 def without_defaults(message: dict[str, Any]) -> Row:
@@ -585,6 +609,12 @@ def record_time(record: Row, attributes: dict[str, Any]) -> int:
     return read_instant(attributes.get("event.timestamp"))
 
 
+def stamped_team(attributes: dict[str, Any], resource: Row) -> str | None:
+    """The team that a record names, else its resource."""
+    said = (attributes.get("team.id"), attributes_of(resource).get("team.id"))
+    return next((text for text in (read_field("id", value) for value in said) if text), None)
+
+
 def claude_code_records(landing: Path) -> list[LogRecord]:
     """Claude Code's log records, identical ones once."""
     found: dict[str, LogRecord] = {}
@@ -598,7 +628,8 @@ def claude_code_records(landing: Path) -> list[LogRecord]:
                 at = record_time(record, attributes)
             except Rejected:
                 continue
-            found[identity] = LogRecord(event_name(record, attributes), at, attributes)
+            team_id = stamped_team(attributes, resource)
+            found[identity] = LogRecord(event_name(record, attributes), at, attributes, team_id)
     return list(found.values())
 
 
@@ -612,6 +643,7 @@ class Point:
     is_cumulative: bool
     value: Decimal
     attributes: dict[str, Any]
+    team_id: str | None
 
 
 USAGE_METRICS = ("claude_code.token.usage", "claude_code.cost.usage")
@@ -657,6 +689,7 @@ def claude_code_points(landing: Path) -> list[Point]:
                     in ("2", "AGGREGATION_TEMPORALITY_CUMULATIVE"),
                     value=read_decimal(value, places=12, digits=38, text_may_round=True),
                     attributes=attributes_of(point),
+                    team_id=stamped_team(attributes_of(point), resource),
                 )
             except Rejected:
                 continue
@@ -702,6 +735,9 @@ def metric_rows(
                 "user_id": telemetry_user(point.attributes, owners),
                 "sent_email": read_field("id", point.attributes.get("user.email")),
                 "agent_id": None, "model": model, "at": point.at, "start": point.at,
+                "run_id": None, "organisation_id": None, "agent_instance_id": None,
+                "api_key_id": None, "tags": None, "provider": "anthropic", "duration": None,
+                "team_id": point.team_id,
                 "end": point.at, "is_failed": False, "uncached": None, "cache_read": None,
                 "cache_write": None, "output": None, "reported_cost_usd": None,
             },
@@ -771,6 +807,14 @@ def telemetry_request(log: LogRecord, owners: dict[str, set[str]]) -> Row:
         "user_id": telemetry_user(log.attributes, owners),
         "sent_email": read_field("id", log.attributes.get("user.email")),
         "agent_id": None,
+        "run_id": None,
+        "organisation_id": None,
+        "agent_instance_id": None,
+        "api_key_id": None,
+        "tags": None,
+        "team_id": log.team_id,
+        "provider": "anthropic",
+        "duration": read_field("ms", log.attributes.get("duration_ms")),
         "model": model,
         "at": log.at,
         "start": log.at - duration,
@@ -803,15 +847,53 @@ def telemetry_requests(records: list[LogRecord], owners: dict[str, set[str]]) ->
                 continue
 
 
-def telemetry_tool_calls(records: list[LogRecord]) -> Iterator[Row]:
+def called_tool(log: LogRecord) -> tuple[str | None, str | None]:
+    """(MCP server, tool): as the parameters say, else as `mcp__server__tool`, else no server."""
+    name = read_field("id", log.attributes.get("tool_name"))
+    try:
+        said = object_or_empty(json.loads(log.attributes.get("tool_parameters") or "{}"))
+    except (TypeError, ValueError):
+        said = {}
+    server = read_field("id", log.attributes.get("mcp_server_name") or said.get("mcp_server_name"))
+    tool = read_field("id", log.attributes.get("mcp_tool_name") or said.get("mcp_tool_name"))
+    parts = (name or "").split("__", 2)
+    if len(parts) == 3 and parts[0] == "mcp":
+        server, tool = server or parts[1], tool or parts[2]
+    return server, tool or name
+
+
+def outcome_of(log: LogRecord) -> str:
+    """What became of a call: as its result says, else as the decision about it."""
+    if log.event == "tool_result":
+        is_failed = log.attributes.get("success") in (False, "false")
+        return "failed" if is_failed else "executed"
+    if log.attributes.get("decision") != "reject":
+        return "unknown"
+    source = log.attributes.get("source")
+    return "rejected" if isinstance(source, str) and source.startswith("user") else "blocked"
+
+
+def telemetry_tool_calls(records: list[LogRecord], owners: dict[str, set[str]]) -> Iterator[Row]:
     """Tool results, stamped at their end, and decisions without a result, as points in time.
 
     An accepted call that has no id cannot be told from its result, and is no call of its own.
     """
 
     def call(log: LogRecord, duration: int) -> Row:
+        mcp_id, tool_name = called_tool(log)
         return {
             "client": "claude_code",
+            "call_id": read_field("id", log.attributes.get("tool_use_id")),
+            "user_id": telemetry_user(log.attributes, owners),
+            "agent_id": None,
+            "agent_instance_id": None,
+            "organisation_id": None,
+            "mcp_id": mcp_id,
+            "tool_name": tool_name,
+            "outcome": outcome_of(log),
+            "policy_id": None,
+            "policy_name": None,
+            "policy_description": None,
             "session_id": read_field("id", log.attributes.get("session.id")),
             "tool_use_id": read_field("id", log.attributes.get("tool_use_id")),
             "at": log.at,
@@ -856,6 +938,16 @@ class Facts:
     credit_lines: list[Row]
     users: dict[str, Row]
     agents: dict[str, Row]
+    organisations: dict[str, Row]
+    teams: dict[str, Row]
+    mcp_servers: dict[str, Row]
+    tools: dict[tuple[str, ...], Row]
+    agent_instances: dict[str, Row]
+    members: frozenset[tuple[str, ...]]
+    groups: dict[str, Row]
+    api_keys: dict[str, Row]
+    created_agents: list[Row]
+    chosen_teams: frozenset[str] | None = None
 
 
 def microseconds(milliseconds: Decimal | None) -> int:
@@ -938,6 +1030,13 @@ def platform_request(row: Row) -> Row:
         "user_id": row["user_id"],
         "sent_email": None,
         "agent_id": row["agent_id"],
+        "organisation_id": row["organisation_id"],
+        "agent_instance_id": row["agent_instance_id"],
+        "api_key_id": row["api_key_id"],
+        "tags": row["tags"],
+        "team_id": row["team_id"],
+        "provider": row["provider"],
+        "duration": row["duration_ms"],
         "model": row["model"],
         "at": at,
         "start": at,
@@ -962,7 +1061,11 @@ def all_tokens(request: Row) -> int:
 def platform_tool_call(row: Row) -> Row:
     """One tool_calls row with its start and end."""
     at = row["called_at"]
-    return {
+    names = (
+        "call_id", "user_id", "agent_id", "agent_instance_id", "organisation_id", "mcp_id",
+        "tool_name", "outcome", "policy_id", "policy_name", "policy_description",
+    )  # fmt: skip
+    return {name: row[name] for name in names} | {
         "client": "platform",
         "session_id": row["session_id"],
         "at": at,
@@ -1004,6 +1107,7 @@ def run_with_requests(row: Row, requests: list[Row]) -> Row:
         "run_id": row["run_id"],
         "agent_id": row["agent_id"],
         "user_id": row["user_id"],
+        "organisation_id": row["organisation_id"],
         "session_id": row["session_id"],
         "is_failed": row["status"] == "failed",
         "model": model,
@@ -1054,16 +1158,32 @@ def load_facts(landing: Path, as_of: int) -> Facts:
         for run_id, row in current_events(landing, "agent_runs").items()
     ]
     calls = [platform_tool_call(row) for row in current_events(landing, "tool_calls").values()]
+    agents = reference_versions(landing, "agents", as_of)
     return Facts(
         runs=runs,
         requests=platform + telemetry,
-        tool_calls=calls + list(telemetry_tool_calls(records)),
+        tool_calls=calls + list(telemetry_tool_calls(records, owners)),
         messages=list(current_events(landing, "conversation_messages").values()),
         credit_lines=consumption_lines(
             current_events(landing, "credit_lines").values(), {row["run_id"]: row for row in runs}
         ),
         users=users,
-        agents=reference_versions(landing, "agents", as_of),
+        agents=agents,
+        created_agents=list(agents.values()),
+        organisations=reference_versions(landing, "organisations", as_of),
+        teams=reference_versions(landing, "teams", as_of),
+        groups=reference_versions(landing, "groups", as_of),
+        api_keys=reference_versions(landing, "api_keys", as_of),
+        mcp_servers=reference_versions(landing, "mcp_servers", as_of),
+        tools=keyed_versions(landing, "tools", as_of, ("mcp_id", "tool_name")),
+        agent_instances=reference_versions(landing, "agent_instances", as_of),
+        members=frozenset(
+            keys
+            for keys, row in keyed_versions(
+                landing, "group_members", as_of, ("group_id", "user_id")
+            ).items()
+            if row["is_member"]
+        ),
     )
 
 
@@ -1140,6 +1260,33 @@ def window_of(timeframe: str, as_of: datetime, zone: ZoneInfo, week_start: str) 
         "this_year": first_of_month.replace(month=1),
     }
     return local_instant(starts[timeframe], zone), end
+
+
+def previous_window_of(timeframe: str, as_of: datetime, zone: ZoneInfo, week_start: str) -> Window:
+    """[start, end) of the period that a timeframe is compared with."""
+    start, end = window_of(timeframe, as_of, zone, week_start)
+    wall = as_of.astimezone(zone).replace(tzinfo=None, fold=0)
+    trailing = re.fullmatch(r"last_(\d+)_(hour|day|month)s?", timeframe)
+    if trailing:
+        count, unit = 2 * int(trailing[1]), trailing[2]
+        if unit == "hour":
+            return end - count * 3_600_000_000, start
+        earlier = wall - timedelta(days=count) if unit == "day" else months_before(wall, count)
+        return local_instant(earlier, zone), start
+    first = (EPOCH + timedelta(microseconds=start)).astimezone(zone).replace(tzinfo=None)
+    midnight = datetime.combine(first.date(), time())
+    months = {"this_month": 1, "last_month": 1, "this_quarter": 3, "this_year": 12}
+    if timeframe in months:
+        before = months_before(midnight, months[timeframe])
+    else:
+        before = midnight - timedelta(days=1 if timeframe == "today" else 7)
+    if timeframe in ("last_week", "last_month"):
+        return local_instant(before, zone), start
+    into_period = wall - midnight
+    previous_start = local_instant(before, zone)
+    return previous_start, max(
+        previous_start, min(local_instant(before + into_period, zone), start)
+    )
 
 
 def within(rows: Iterable[Row], window: Window, field: str = "at") -> list[Row]:
@@ -1294,7 +1441,7 @@ def usage_by_user(facts: Facts, window: Window) -> list[Cells]:
     runs_by_user = grouped(within(facts.runs, window), owner_of("user_id"))
     lines = within(facts.credit_lines, window, "occurred_at")
     lines_by_user = grouped(lines, owner_of("user_id"))
-    created = within(facts.agents.values(), window, "created_at")
+    created = within(facts.created_agents, window, "created_at")
     agents_by_user = grouped(created, owner_of("created_by"))
     rows = []
     for user_id in runs_by_user.keys() | lines_by_user.keys() | agents_by_user.keys():
@@ -1513,7 +1660,7 @@ def billing_conversations(facts: Facts, window: Window) -> list[Cells]:
     return in_csv_order(rows)
 
 
-REPORTS: dict[str, tuple[Callable[[Facts, Window], list[Cells]], tuple[str, ...]]] = {
+WINDOW_REPORTS: dict[str, tuple[Callable[[Facts, Window], list[Cells]], tuple[str, ...]]] = {
     "usage_by_agent": (usage_by_agent, REPORTS_PAGE),
     "usage_by_user": (usage_by_user, REPORTS_PAGE),
     "session_metrics": (session_metrics, ANALYTICS_PAGE),
@@ -1530,20 +1677,22 @@ def expected_reports(
     `landing` is the tree of raw files, `as_of` the instant that reports look back from (naive means
     UTC), `timezone` an IANA name and `week_start` a weekday in English.
     """
+    from tests import oracle_reports  # imports this module
+
     instant = as_of if as_of.tzinfo is not None else as_of.replace(tzinfo=UTC)
-    zone = ZoneInfo(timezone)
     facts = load_facts(landing, micros(instant))
+    clock = oracle_reports.Clock(instant, ZoneInfo(timezone), week_start)
     return {
-        (report, timeframe): rows_of(facts, window_of(timeframe, instant, zone, week_start))
-        for report, (rows_of, timeframes) in REPORTS.items()
-        for timeframe in timeframes
+        (report, timeframe): oracle_reports.rows_of(facts, report, clock, timeframe)
+        for report, page in oracle_reports.PAGE_OF.items()
+        for timeframe in oracle_reports.TIMEFRAMES[page]
     }
 
 
 def main() -> None:
-    """Print how many rows every report has: `python tests/oracle.py LANDING AS_OF`."""
+    """Print how many rows every report has: `python -m tests.oracle LANDING AS_OF`."""
     if len(sys.argv) != 3:
-        raise SystemExit("usage: python tests/oracle.py LANDING AS_OF, e.g. 2026-11-21T00:00:00Z")
+        raise SystemExit("usage: python -m tests.oracle LANDING AS_OF, e.g. 2026-11-21T00:00:00Z")
     reports = expected_reports(Path(sys.argv[1]), datetime.fromisoformat(sys.argv[2]))
     for (report, timeframe), rows in reports.items():
         print(f"{report:28} {timeframe:16} {len(rows):8}")

@@ -202,6 +202,24 @@ def codex_conversation() -> list[Request]:
     ]  # fmt: skip
 
 
+def codex_attempts() -> list[Request]:
+    """Attempts that name no span: given up, recovered, and two that were never repeated."""
+
+    def attempt(at: float, number: int, failed: bool = True) -> Request:
+        error = {"error__message": "http 500"} if failed else {}
+        return codex_log("codex.api_request", at, attempt=str(number), conversation__id="attempts",
+                         **error)  # fmt: skip
+
+    return [
+        attempt(1, 0), attempt(2, 1), attempt(3, 2),
+        attempt(4, 0), attempt(5, 1, failed=False),
+        attempt(6, 0), attempt(7, 0),
+        # The other record of an event that comes twice.
+        codex_log("codex.api_request", 2, "codex_cli_rs", attempt="1", error__message="http 500",
+                  conversation__id="attempts", target="codex_otel.trace_safe"),
+    ]  # fmt: skip
+
+
 def gemini_session() -> list[Request]:
     details = {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 50}
     return [
@@ -273,6 +291,40 @@ def agent_trace() -> list[Request]:
         span("invoke_agent y", 9, 8, **here, gen_ai__operation__name="invoke_agent"),
         span("execute_tool ask", 10, 9, **here, gen_ai__operation__name="execute_tool",
              gen_ai__tool__name="ask", failed=True),
+    ]  # fmt: skip
+
+
+def details_log(
+    number: int | None, tokens: int = 0, trace: str = "aa", failed: bool = False, **values: Any
+) -> Request:
+    """The conventions' log event of a call, in the span of this number."""
+    usage = {"gen_ai.usage.input_tokens": tokens} if tokens else {}
+    outcome = {"error.type": "timeout"} if failed else {}
+    record = {
+        "timeUnixNano": nanoseconds(2), "eventName": "gen_ai.client.inference.operation.details",
+        "traceId": trace, "attributes": attributes(usage | outcome | values),
+    }  # fmt: skip
+    if number is not None:
+        record["spanId"] = f"{number:016x}"
+    return request_of("Logs", "bot", "tracer", [record])
+
+
+def detailed_trace() -> list[Request]:
+    """Calls that spans tell, log events tell, or both."""
+    here = {"trace": "a2"}
+    return [
+        span("invoke_agent x", 1, **here, gen_ai__operation__name="invoke_agent",
+             gen_ai__conversation__id="detailed", gen_ai__usage__input_tokens=77),
+        # Told by both; by the log event alone, inside a span without usage, an unknown one, none.
+        span("chat", 2, 1, **here, **CHAT), details_log(2, 900, **here),
+        span("chat", 3, 1, **here, **EMPTY_CHAT), details_log(3, 10, **here),
+        details_log(4, 10, **here, **{"gen_ai.conversation.id": "detailed"}),
+        details_log(None, 20, **here, **{"gen_ai.conversation.id": "detailed"}),
+        # In the agent's span, which so adds up; in one that is none of a call.
+        span("invoke_agent y", 5, 1, **here, gen_ai__operation__name="invoke_agent"),
+        details_log(5, 30, **here),
+        # One that failed, told by both.
+        span("chat", 6, 1, **here, **EMPTY_CHAT, failed=True), details_log(6, **here, failed=True),
     ]  # fmt: skip
 
 
@@ -373,6 +425,73 @@ def odd_totals() -> list[Request]:
     ]  # fmt: skip
 
 
+def ai_sdk_trace() -> list[Request]:
+    """Vercel's AI SDK: the outer span adds up; who asked stands on the resource and the outer span."""
+    outer = span("ai.generateText", 1, trace="b3", team__id="team-v", cost_center="centre-v",
+                 ai__usage__promptTokens=900, ai__usage__completionTokens=70)  # fmt: skip
+    inner = span(
+        "ai.generateText.doGenerate", 2, 1, trace="b3", gen_ai__system="Unknown",
+        ai__usage__inputTokens=900, ai__usage__outputTokens=70, ai__usage__cachedInputTokens=600,
+        ai__usage__reasoningTokens=5, ai__usage__totalTokens=970, ai__model__id="gpt-4.1",
+    )  # fmt: skip
+    who = {"session.id": "ai sdk", "user.email": "vera@acme.test", "user.id": "user-v"}
+    for request in (outer, inner):
+        request["resourceSpans"][0]["resource"]["attributes"] += attributes(who)
+    return [outer, inner]
+
+
+def tool_trace() -> list[Request]:
+    """A request runs a tool, whose own requests are no part of it."""
+    here = {"trace": "b2", "traceloop__association__properties__session_id": "in a tool"}
+    tool = {"trace": "b2", "gen_ai__operation__name": "execute_tool", "gen_ai__tool__name": "ask"}
+    return [
+        span("chat", 1, **here, **CHAT),
+        span("execute_tool ask", 2, 1, **tool),
+        span("chat", 3, 2, **here, **CHAT),
+        # It failed within the tool, and is no retry of the outer one.
+        span("chat", 4, 2, **here, **EMPTY_CHAT, failed=True),
+        # Nor does one without usage wrap what its tool asks; a span beside the tool adds up.
+        span("chat", 5, **here, **EMPTY_CHAT),
+        span("execute_tool ask", 6, 5, **tool),
+        span("invoke_agent", 7, 6, **here, gen_ai__operation__name="invoke_agent",
+             gen_ai__usage__input_tokens=900),
+        span("chat", 8, 7, **here, **CHAT),
+    ]  # fmt: skip
+
+
+def shared_traces() -> list[Request]:
+    """A coding agent between an application, a gateway and the server of a tool; one trace each."""
+    claude = {"service": "claude-code", "session__id": "shared", "trace": "a3",
+              "scope": "com.anthropic.claude_code.tracing"}  # fmt: skip
+    call = {"gen_ai__tool__name": "add", "mcp__method__name": "tools/call", "kind": 2}
+    here = {"service": "app", "trace": "a3", "session__id": "around"}
+    told = codex_log("codex.tool_result", 3, call_id="c1", tool_name="add", success="true",
+                     mcp_server="calc", conversation__id="shared")  # fmt: skip
+    [record] = told["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
+    record.update(traceId="a4", spanId=f"{2:016x}")
+    return [
+        span("invoke_agent x", 1, **here, gen_ai__operation__name="invoke_agent",
+             gen_ai__usage__input_tokens=104, gen_ai__usage__output_tokens=2),
+        span("claude_code.interaction", 2, 1, **claude),
+        span("claude_code.llm_request", 3, 2, **claude, model="claude-sonnet-4-6",
+             input_tokens=100, output_tokens=2),
+        # The gateway that the coding agent asks tells the same request once more.
+        span("litellm_request", 4, 3, trace="a3", service="gateway", kind=2,
+             gen_ai__usage__input_tokens=100, gen_ai__usage__output_tokens=2),
+        span("claude_code.tool", 5, 2, **claude, tool_name="mcp__calc__add"),
+        span("claude_code.tool.execution", 6, 5, **claude),
+        span("tools/call add", 7, 6, trace="a3", service="calc-server", **call),
+        # The usage of an application that holds no other is its own.
+        span("chat", 8, 1, **here, **CHAT),
+        # A session that tells its calls in log events; the server's other call is its own.
+        told,
+        span("handle_tool_call", 2, trace="a4", service="codex_exec"),
+        span("tools/call add", 3, 2, trace="a4", service="calc-server", **call),
+        span("tools/call subtract", 4, 2, trace="a4", service="calc-server",
+             **{**call, "gen_ai__tool__name": "subtract"}),
+    ]  # fmt: skip
+
+
 CASES: dict[str, list[Request]] = {
     "logs": [
         claude_request(1, 1, "logs"),
@@ -403,8 +522,10 @@ CASES: dict[str, list[Request]] = {
     "nobody's": [claude_request(1, 1, None), claude_metric(60, {"input": 100}, "", False)],
     "tools": claude_tools(),
     "codex": codex_conversation(),
+    "attempts": codex_attempts(),
     "gemini": gemini_session(),
     "agent": agent_trace(),
+    "detailed": detailed_trace(),
     "nested": nested_trace(),
     "litellm": litellm_trace(),
     "openinference": openinference_trace(),
@@ -425,6 +546,14 @@ CASES: dict[str, list[Request]] = {
         *claude_parts("logged", "f5"),
     ],
     "odd totals": odd_totals(),
+    "shared": shared_traces(),
+    "in a tool": tool_trace(),
+    "ai sdk": ai_sdk_trace(),
+    # What succeeded, metrics alone tell.
+    "half": [
+        claude_log("api_error", 1, "half", model="m", status_code=529),
+        claude_metric(60, {"input": 100, "cost": 0.5}, "half"),
+    ],
 }
 
 # Client and session -> requests, failed ones, uncached input, cache read, cache write, output, cost.
@@ -436,8 +565,15 @@ TOTALS: dict[tuple[str, str], tuple[Any, ...]] = {
     ("claude_code", "errors"): (1, 1, 0, 0, 0, 0, "0"),
     ("claude_code", "(unattributed)"): (1, 0, 100, 1000, 1, 10, "0.01"),
     ("codex", "codex"): (3, 2, 200, 600, 100, 70, None),
+    ("codex", "attempts"): (3, 3, 0, 0, 0, 0, None),
     ("gemini_cli", "gemini"): (2, 1, 607, 400, 0, 80, None),
     ("bot", "agent"): (3, 1, 300, 600, 0, 70, "0.0101"),
+    ("bot", "detailed"): (6, 1, 300 + 10 + 10 + 20 + 30, 600, 0, 70, None),
+    ("claude_code", "shared"): (1, 0, 100, 0, 0, 2, None),
+    ("app", "around"): (1, 0, 300, 600, 0, 70, None),
+    ("bot", "in a tool"): (5, 1, 900, 1800, 0, 210, None),
+    ("bot", "ai sdk"): (1, 0, 300, 600, 0, 70, None),
+    ("claude_code", "half"): (1, 1, 100, 0, 0, 0, "0.5"),
     ("bot", "nested"): (4, 1, 300, 0, 0, 15, None),
     ("litellm", "litellm"): (2, 1, 8, 0, 0, 2, "0.5"),
     ("claude_code", "logged"): (1, 0, 100, 1000, 1, 10, "0.01"),
@@ -449,13 +585,17 @@ TOTALS: dict[tuple[str, str], tuple[Any, ...]] = {
 }
 
 # Client and session -> MCP server, tool, outcome.
-CALLS: dict[tuple[str, str], list[tuple[str | None, str, str]]] = {
+CALLS: dict[tuple[str, str | None], list[tuple[str | None, str, str]]] = {
     ("claude_code", "tools"): [
         (None, "Bash", "blocked"), (None, "Bash", "executed"), (None, "Bash", "rejected"),
         (None, "Read", "unknown"), ("calc", "add", "failed"), ("git_hub", "find_issue", "executed"),
     ],
     ("claude_code", "parts"): [(None, "Bash", "blocked"), (None, "Bash", "failed")],
     ("claude_code", "logged"): [(None, "Bash", "blocked")],
+    ("claude_code", "shared"): [("calc", "add", "executed")],
+    ("codex", "shared"): [("calc", "add", "executed")],
+    ("bot", "in a tool"): [(None, "ask", "executed"), (None, "ask", "executed")],
+    ("calc-server", None): [(None, "subtract", "executed")],
     ("codex", "twin"): [(None, "shell", "executed")],
     ("claude_code", "delta"): [(None, "Bash", "executed")],
     ("claude_code", "spans"): [(None, "Bash", "executed")],
@@ -538,7 +678,7 @@ def test_there_is_no_other_session(landed: Warehouse) -> None:
 
 
 def test_tool_calls_have_their_server_and_outcome(landed: Warehouse) -> None:
-    found: dict[tuple[str, str], list[Row]] = {}
+    found: dict[tuple[str, str | None], list[Row]] = {}
     for client, session, *call in landed.query(
         "select client, session_id, mcp_id, tool_name, outcome "
         "from intermediate.int_tool_calls_combined "
@@ -557,12 +697,13 @@ def test_every_record_falls_under_one_rule(landed: Warehouse) -> None:
     assert {rule: int(rules[rule]) for rule in (
         "accompanies_a_failed_request", "adds_up_its_children", "attempt_that_succeeded",
         "attempt_that_was_repeated", "decision_told_by_its_result", "is_the_raw_half_of_a_request",
-        "part_of_a_call", "part_of_a_request", "twin_of_a_record_that_counts", "wraps_a_request",
+        "part_of_a_call", "part_of_a_request", "told_by_its_span", "twin_of_a_record_that_counts",
+        "wraps_a_request",
     )} == {
-        "accompanies_a_failed_request": 2, "adds_up_its_children": 2, "attempt_that_succeeded": 1,
-        "attempt_that_was_repeated": 2, "decision_told_by_its_result": 3,
-        "is_the_raw_half_of_a_request": 1, "part_of_a_call": 6, "part_of_a_request": 1,
-        "twin_of_a_record_that_counts": 3, "wraps_a_request": 1,
+        "accompanies_a_failed_request": 2, "adds_up_its_children": 6, "attempt_that_succeeded": 2,
+        "attempt_that_was_repeated": 5, "decision_told_by_its_result": 3,
+        "is_the_raw_half_of_a_request": 1, "part_of_a_call": 9, "part_of_a_request": 2,
+        "told_by_its_span": 2, "twin_of_a_record_that_counts": 4, "wraps_a_request": 2,
     }  # fmt: skip
 
 
@@ -603,6 +744,23 @@ def test_identity_and_team_stand_on_the_request(landed: Warehouse) -> None:
         ("codex", "bo@acme.test", None, None),
         ("litellm", None, "user-7", "team-l"),
     ]
+
+
+def test_resources_and_outer_spans_say_who_asked(landed: Warehouse) -> None:
+    rows = landed.query(
+        "select email, installation_id, team_id, cost_centre "
+        "from intermediate.int_llm_requests_combined where session_id = 'ai sdk'"
+    )
+    assert rows == [("vera@acme.test", "user-v", "team-v", "centre-v")]
+
+
+def test_where_no_provider_is_named_the_model_has_its_price(landed: Warehouse) -> None:
+    rows = landed.query(
+        "select provider, model, estimated_cost_usd "
+        "from intermediate.int_llm_requests_combined where session_id = 'ai sdk'"
+    )
+    # 300 tokens at 2 USD per million, 600 cached at 0.5, 70 out at 8.
+    assert rows == [(None, "gpt-4.1", Decimal("0.00146"))]
 
 
 def test_a_client_that_never_sent_is_not_configured(landed: Warehouse) -> None:
@@ -681,6 +839,31 @@ def test_what_comes_late_decides_its_unit_anew(tmp_path: Path) -> None:
         "where record_name = 'anthropic.chat') from intermediate.int_telemetry_requests_decided "
         "where is_counted and signal = 'span'"
     ) == [(True,)]
+
+
+def test_metrics_without_a_session_leave_the_day_to_the_logs_of_their_installation(
+    tmp_path: Path,
+) -> None:
+    warehouse = Warehouse.below(tmp_path, tmp_path / "landing")
+    days_ago = -2 * 86_400
+    metrics = [
+        claude_metric(60, {"input": 100}, session=""),
+        claude_metric(days_ago, {"input": 7}, session="", start=days_ago - 60),
+    ]
+    figures_of = (
+        "select session_id, uncached_input_tokens from marts.session_metrics "
+        "where timeframe = 'last_7_days' order by session_id"
+    )
+    land(warehouse, "early.jsonl", metrics)
+    night(warehouse)
+    assert warehouse.query(figures_of) == [("(unattributed)", 107)]
+    # Another installation's log is no reason; this one's is, when it comes.
+    land(warehouse, "other.jsonl", [claude_request(1, 1, "other", **{"user.id": "machine-2"})])
+    night(warehouse)
+    assert warehouse.query(figures_of) == [("(unattributed)", 107), ("other", 100)]
+    land(warehouse, "late.jsonl", [claude_request(1, 1, "named")])
+    night(warehouse)
+    assert warehouse.query(figures_of) == [("(unattributed)", 7), ("named", 100), ("other", 100)]
 
 
 def test_planted_content_is_in_no_byte(landed: Warehouse) -> None:

@@ -21,7 +21,10 @@
 {%- endmacro %}
 
 
-{#- A DECIMAL(38, 12) amount over a positive whole number: 12 decimals, half away from zero. -#}
+{#-
+    A DECIMAL(38, 12) amount over a positive whole number: 12 decimals, half away from zero; exact
+    up to 9 * 10^15. The whole part and the rest are divided apart.
+-#}
 {% macro average_amount(total, number) %}
     {%- set divisor = 'cast(' ~ number ~ ' as decimal(38, 12))' -%}
     {%- set rest = '(abs(' ~ total ~ ') % ' ~ divisor ~ ')' -%}

@@ -137,11 +137,22 @@
 {%- endmacro %}
 
 
-{#- The units that tonight's records touch; every unit in a build from all loads. -#}
+{#-
+    The units that tonight's records touch, or their traces, or their sender without a session;
+    every unit in a build from all loads.
+-#}
 {% macro of_touched_units(relation) %}
     select * from {{ relation }}
     {%- if is_incremental() %}
-    where unit_key in (select unit_key from {{ ref('stg_telemetry_records') }})
+    where
+        unit_key in (
+            select unit_key from {{ ref('stg_telemetry_records') }}
+            union
+            select identity_key from {{ ref('stg_telemetry_records') }}
+            union
+            select unit_key from {{ relation }}
+            where trace_id in (select trace_id from {{ ref('stg_telemetry_records') }})
+        )
     {%- endif %}
 {%- endmacro %}
 
@@ -180,6 +191,7 @@
     case when signal = 'span' then trace_id end,
     case when signal = 'span' then coalesce(span_id, record_id) end,
     case when signal = 'log' then coalesce(stamp, cast(recorded_at as string)) end,
+    case when signal = 'log' and {{ of_client('unit') }} = 'trace' then span_id end,
     case when signal = 'log' then concat_ws('|',
         {%- for text in ['sequence'] + said %}
         coalesce({{ text }}, ''){{ ',' if not loop.last }}
@@ -211,22 +223,36 @@
 {%- endmacro %}
 
 
-{#-
-    CTEs that climb from spans to the roots of their traces: `lineage` (span and ancestor) and
-    `inherited` (per span: what its nearest ancestors say that it may not say itself). Expects a CTE
-    `records` of whole units. A span that was sent twice is one ancestor.
+{#- The span that a record stands in: the parent of a span, the span that a log event names. -#}
+{% macro span_around() -%}
+    case
+        when signal = 'span' then parent_span_id
+        when role in ('request', 'failed_request') then span_id
+    end
+{%- endmacro %}
 
-    climbing: the CTE of the spans to start from.
+
+{#-
+    CTEs that climb from records to the roots of their traces: `lineage` (record and ancestor) and
+    `inherited` (per record: what its nearest ancestors say that it may not say itself). Expects a
+    CTE `records` of whole units. A span that was sent twice is one ancestor. The nearest ancestor
+    of a log event about a request is the span whose id it carries. Usage within a call of a tool is
+    no part of what stands around the call (`is_beyond_tool`). Ancestors may be of another
+    unit: an application calls a coding agent, and that one the server of a tool.
+
+    climbing: the CTE of the records to start from.
 -#}
 {% macro lineage_of_spans(climbing) %}
 ancestors as (
 
     select
-        unit_key,
         trace_id,
         span_id,
+        max(unit_key) as unit_key,
+        bool_or({{ of_client('unit') }} = 'session') as is_of_session,
         max(parent_span_id) as parent_span_id,
-        bool_or(role = 'request' and {{ tokens_of_request() }} > 0) as has_usage,
+        bool_or(role = 'request') as is_request,
+        bool_or(role in ('request', 'agent') and {{ tokens_of_request() }} > 0) as has_usage,
         case
             when bool_or(role = 'tool_result') then 'tool ' || coalesce(max(tool_name), '')
             when bool_or(role in ('request', 'agent')) then 'other'
@@ -235,10 +261,15 @@ ancestors as (
         max(account_uuid) as account_uuid,
         max(email) as email,
         max(installation_id) as installation_id,
-        max(agent_id) as agent_id
-    from records
-    where signal = 'span' and span_id is not null
-    group by unit_key, trace_id, span_id
+        max(agent_id) as agent_id,
+        max(team_id) as team_id,
+        max(cost_centre) as cost_centre
+    from {{ ref('int_telemetry_records_deduplicated') }}
+    where
+        signal = 'span'
+        and span_id is not null
+        and trace_id in (select trace_id from records where trace_id is not null)
+    group by trace_id, span_id
 
 ),
 
@@ -248,10 +279,11 @@ climbed as (
         record_id,
         unit_key,
         trace_id,
-        parent_span_id as ancestor_span_id,
+        {{ span_around() }} as ancestor_span_id,
+        false as is_beyond_tool,
         1 as depth
     from {{ climbing }}
-    where signal = 'span' and parent_span_id is not null and twin_number = 1
+    where {{ span_around() }} is not null and twin_number = 1
 
     union all
 
@@ -260,12 +292,13 @@ climbed as (
         climbed.unit_key,
         climbed.trace_id,
         parents.parent_span_id,
+        climbed.is_beyond_tool
+        or coalesce({{ begins_with('parents.station', 'tool ') }}, false),
         climbed.depth + 1
     from climbed
     inner join ancestors as parents
         on
-            climbed.unit_key = parents.unit_key
-            and climbed.trace_id = parents.trace_id
+            climbed.trace_id = parents.trace_id
             and climbed.ancestor_span_id = parents.span_id
     where parents.parent_span_id is not null and climbed.depth < 64
 
@@ -278,6 +311,7 @@ lineage as (
         unit_key,
         trace_id,
         ancestor_span_id,
+        bool_and(is_beyond_tool) as is_beyond_tool,
         min(depth) as depth
     from climbed
     group by record_id, unit_key, trace_id, ancestor_span_id
@@ -288,9 +322,24 @@ inherited as (
 
     select
         lineage.record_id,
-        bool_or(ancestors.has_usage) as is_inside_usage,
+        bool_or(
+            ancestors.is_request
+            and ancestors.has_usage
+            and not lineage.is_beyond_tool
+            and ancestors.unit_key = lineage.unit_key
+        ) as is_inside_usage,
+        bool_or(
+            ancestors.is_request
+            and ancestors.has_usage
+            and not lineage.is_beyond_tool
+            and ancestors.unit_key <> lineage.unit_key
+            and ancestors.is_of_session
+        ) as is_inside_a_session,
+        bool_or(ancestors.is_request and lineage.depth = 1) as is_at_request,
+        bool_or(ancestors.has_usage and lineage.depth = 1) as is_at_usage,
         {%- for column in [
             'station', 'session_id', 'account_uuid', 'email', 'installation_id', 'agent_id',
+            'team_id', 'cost_centre',
         ] %}
         min_by(ancestors.{{ column }}, lineage.depth)
             filter (where ancestors.{{ column }} is not null)
@@ -299,8 +348,7 @@ inherited as (
     from lineage
     inner join ancestors
         on
-            lineage.unit_key = ancestors.unit_key
-            and lineage.trace_id = ancestors.trace_id
+            lineage.trace_id = ancestors.trace_id
             and lineage.ancestor_span_id = ancestors.span_id
     group by lineage.record_id
 

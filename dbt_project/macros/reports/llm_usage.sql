@@ -71,8 +71,8 @@ usage as (
 
 
 {#- A cost of a row that may have no usage: 0 without any, null where no price is known. -#}
-{% macro cost_or_zero(cost) -%}
-    cast(case when usage.timeframe is null then 0 else usage.{{ cost }} end as decimal(38, 12))
+{% macro cost_or_zero(usage, cost) -%}
+    cast(case when {{ usage }}.timeframe is null then 0 else {{ usage }}.{{ cost }} end as decimal(38, 12))
 {%- endmacro %}
 
 
@@ -165,8 +165,8 @@ per_period as (
         periods.period,
 
         coalesce(usage.total_tokens, 0) as total_tokens,
-        {{ cost_or_zero('estimated_cost_usd') }} as estimated_cost_usd,
-        {{ cost_or_zero('reported_cost_usd') }} as reported_cost_usd,
+        {{ cost_or_zero('usage', 'estimated_cost_usd') }} as estimated_cost_usd,
+        {{ cost_or_zero('usage', 'reported_cost_usd') }} as reported_cost_usd,
         coalesce(models_per_period.model_count, 0) as model_count,
         coalesce(usage.request_count, 0) as request_count,
         coalesce(usage.failed_requests, 0) as failed_requests,
@@ -262,8 +262,8 @@ per_bucket as (
         ] -%}
         coalesce(usage.{{ figure }}, 0) as {{ figure }},
         {% endfor -%}
-        {{ cost_or_zero('estimated_cost_usd') }} as estimated_cost_usd,
-        {{ cost_or_zero('reported_cost_usd') }} as reported_cost_usd,
+        {{ cost_or_zero('usage', 'estimated_cost_usd') }} as estimated_cost_usd,
+        {{ cost_or_zero('usage', 'reported_cost_usd') }} as reported_cost_usd,
         coalesce(usage.request_count, 0) as request_count
     from {{ buckets }} as buckets
     inner join {{ windows }} as windows

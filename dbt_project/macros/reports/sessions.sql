@@ -192,13 +192,15 @@ sessions as (
 
 ),
 
+-- A number for each, since what follows has many rows of it.
 lives as (
 
     select
         client,
         session_id,
         first_at,
-        last_at
+        last_at,
+        row_number() over (order by client, session_id, first_at, last_at) as life_id
     from sessions
     group by client, session_id, first_at, last_at
 
@@ -244,7 +246,10 @@ numbers as (
 blocks as (
 
     select
-        lives.*,
+        lives.life_id,
+        lives.first_at,
+        lives.width_ms,
+        lives.bucket_count,
         numbers.number * {{ most_buckets }} as first_index
     from with_numbers_of_buckets as lives
     inner join numbers on lives.bucket_count > numbers.number * {{ most_buckets }}
@@ -254,10 +259,8 @@ blocks as (
 buckets as (
 
     select
-        blocks.client,
-        blocks.session_id,
+        blocks.life_id,
         blocks.first_at,
-        blocks.last_at,
         blocks.width_ms,
         blocks.first_index + numbers.number as bucket_index
     from blocks
@@ -268,10 +271,7 @@ buckets as (
 requests_in_buckets as (
 
     select
-        lives.client,
-        lives.session_id,
-        lives.first_at,
-        lives.last_at,
+        lives.life_id,
         {{ whole_quotient(
             microseconds_of('requests.counted_at') ~ ' - ' ~ microseconds_of('lives.first_at'),
             'lives.width_ms * 1000'
@@ -296,10 +296,7 @@ requests_in_buckets as (
 usage as (
 
     select
-        client,
-        session_id,
-        first_at,
-        last_at,
+        life_id,
         bucket_index,
 
         cast(count_if(is_request) as bigint) as request_count,
@@ -313,17 +310,14 @@ usage as (
         cast(sum(estimated_cost_usd) as decimal(38, 12)) as estimated_cost_usd
 
     from requests_in_buckets
-    group by client, session_id, first_at, last_at, bucket_index
+    group by life_id, bucket_index
 
 ),
 
 charted as (
 
     select
-        buckets.client,
-        buckets.session_id,
-        buckets.first_at,
-        buckets.last_at,
+        buckets.life_id,
         buckets.bucket_index,
         {{ moved_by_milliseconds('buckets.first_at', 'buckets.bucket_index * buckets.width_ms') }}
             as bucket_start_at,
@@ -341,8 +335,7 @@ charted as (
         ) as estimated_cost_usd,
         cast(
             sum(coalesce(usage.estimated_cost_usd, 0)) over (
-                partition by
-                    buckets.client, buckets.session_id, buckets.first_at, buckets.last_at
+                partition by buckets.life_id
                 order by buckets.bucket_index
                 rows between unbounded preceding and current row
             ) as decimal(38, 12)
@@ -350,10 +343,7 @@ charted as (
     from buckets
     left join usage
         on
-            buckets.client = usage.client
-            and buckets.session_id = usage.session_id
-            and buckets.first_at = usage.first_at
-            and buckets.last_at = usage.last_at
+            buckets.life_id = usage.life_id
             and buckets.bucket_index = usage.bucket_index
 
 ),
@@ -365,8 +355,8 @@ per_bucket as (
         windows.window_start_at,
         windows.window_end_at,
 
-        charted.client,
-        charted.session_id,
+        sessions.client,
+        sessions.session_id,
         charted.bucket_index,
         charted.bucket_start_at,
         charted.bucket_end_at,
@@ -381,12 +371,13 @@ per_bucket as (
         charted.estimated_cost_usd,
         charted.cumulative_estimated_cost_usd
     from sessions
-    inner join charted
+    inner join lives
         on
-            sessions.client = charted.client
-            and sessions.session_id = charted.session_id
-            and sessions.first_at = charted.first_at
-            and sessions.last_at = charted.last_at
+            sessions.client = lives.client
+            and sessions.session_id = lives.session_id
+            and sessions.first_at = lives.first_at
+            and sessions.last_at = lives.last_at
+    inner join charted on lives.life_id = charted.life_id
     inner join {{ windows }} as windows
         on sessions.timeframe = windows.timeframe and windows.page = 'analytics'
 

@@ -9,8 +9,8 @@
 
 
 {#-
-    The number of distinct things in each window, per value of `keys`. A thing is looked at once, and
-    counts in every window that one of its spans is in.
+    The number of distinct things in each window, per value of `keys`. A thing is looked at once,
+    and counts in every window that one of its spans is in.
 
     things: rows with keys, columns that tell the thing, and its span, or several as one whole
     number. windows_as_spans: rows of that macro.

@@ -537,7 +537,7 @@ named as (
 
         blocks.counted_at as called_at,
         blocks.client,
-        blocks.call_key,
+        blocks.call_id,
         blocks.tool_name,
         blocks.mcp_id,
         mcp_servers.name as mcp_name,
@@ -552,7 +552,7 @@ named as (
         blocks.session_id,
         blocks.organisation_id,
 
-        blocks.call_id
+        blocks.call_key
     from blocks_in_windows as blocks
     inner join {{ windows }} as windows
         on blocks.timeframe = windows.timeframe and windows.page = 'analytics'

@@ -24,6 +24,7 @@ records as (
 
 ),
 
+-- Logs of errors alone tell no tokens.
 has_finer as (
 
     select
@@ -31,7 +32,32 @@ has_finer as (
         authority_date,
         bool_or(signal = 'log') as has_logs
     from records
-    where role in ('request', 'failed_request', 'attempt')
+    where role = 'request'
+    group by unit_key, authority_date
+
+    union
+
+    -- Metrics that name no session tell the day of the sessions that their installation logs.
+    select
+        identity_key as unit_key,
+        event_date as authority_date,
+        true as has_logs
+    from {{ ref('int_telemetry_records_deduplicated') }}
+    where
+        role = 'request'
+        and signal = 'log'
+        and session_id is not null
+        and identity_key in (select unit_key from records)
+
+),
+
+finer as (
+
+    select
+        unit_key,
+        authority_date,
+        bool_or(has_logs) as has_logs
+    from has_finer
     group by unit_key, authority_date
 
 ),
@@ -101,11 +127,11 @@ decided as (
         merged.client,
         case
             when merged.is_of_unknown_type then 'unknown_type_of_tokens'
-            when has_finer.has_logs then 'logs_are_the_authority'
+            when finer.has_logs then 'logs_are_the_authority'
             when merged.point_number > 1 then 'merged_with_points_of_its_instant'
             else 'metrics'
         end as rule,
-        not coalesce(has_finer.has_logs, false)
+        not coalesce(finer.has_logs, false)
         and not merged.is_of_unknown_type
         and merged.point_number = 1 as is_counted,
         merged.point_number = 1 as is_first_of_instant,
@@ -140,10 +166,10 @@ decided as (
         merged.event_date
     from merged
     cross join night
-    left join has_finer
+    left join finer
         on
-            merged.unit_key = has_finer.unit_key
-            and merged.authority_date is not distinct from has_finer.authority_date
+            merged.unit_key = finer.unit_key
+            and merged.authority_date is not distinct from finer.authority_date
 
 ),
 

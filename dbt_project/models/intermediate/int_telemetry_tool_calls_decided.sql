@@ -71,6 +71,22 @@ told_apart as (
 
 {{ lineage_of_spans('told_apart') }}
 
+-- Some sessions tell their calls in log events alone, which name the span around the call.
+told_by_logs as (
+
+    select called.record_id
+    from told_apart as called
+    inner join lineage on called.record_id = lineage.record_id
+    inner join told_apart as callers
+        on
+            lineage.trace_id = callers.trace_id
+            and lineage.ancestor_span_id = callers.span_id
+            and called.tool_name = callers.tool_name
+    where called.is_mcp_call and callers.signal = 'log' and callers.role = 'tool_result'
+    group by called.record_id
+
+),
+
 -- A result or a decision of another signal says nothing where that signal does not count.
 results as (
 
@@ -125,6 +141,7 @@ judged as (
         coalesce(told_apart.email, inherited.email) as own_email,
         coalesce(told_apart.installation_id, inherited.installation_id) as own_installation_id,
         coalesce(told_apart.agent_id, inherited.agent_id) as own_agent_id,
+        coalesce(told_apart.team_id, inherited.team_id) as own_team_id,
         case
             when told_apart.role = 'tool_decision' then coalesce(told_apart.refusal, 'unknown')
             when told_apart.error_type = 'policy_violation' then 'blocked'
@@ -163,10 +180,12 @@ judged as (
                     or inherited.station = 'tool ' || coalesce(told_apart.tool_name, '')
                 )
                 then 'part_of_a_call'
+            when told_by_logs.record_id is not null then 'part_of_a_call'
             else 'tool_call'
         end as rule
     from told_apart
     left join inherited on told_apart.record_id = inherited.record_id
+    left join told_by_logs on told_apart.record_id = told_by_logs.record_id
     left join parts_of_calls
         on
             told_apart.unit_key = parts_of_calls.unit_key
@@ -199,7 +218,7 @@ decided as (
         own_account_uuid as account_uuid,
         own_email as email,
         own_installation_id as installation_id,
-        team_id,
+        own_team_id as team_id,
         own_agent_id as agent_id,
         mcp_id,
         tool_name,

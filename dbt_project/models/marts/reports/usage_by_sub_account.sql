@@ -165,8 +165,8 @@ scopes as (
 {{ thing }}s_per_scope as (
 
     {{ distinct_in_windows(
-        thing ~ 's_in_scopes', ['organisation_id', 'scope'], [thing ~ '_id'], 'total_' ~ thing ~ 's',
-        'windows_as_spans'
+        thing ~ 's_in_scopes', ['organisation_id', 'scope'], [thing ~ '_id'],
+        'total_' ~ thing ~ 's', 'windows_as_spans'
     ) }}
 
 ),

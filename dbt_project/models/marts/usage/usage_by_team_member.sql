@@ -46,7 +46,7 @@ models_of_users as (
         model,
 
         row_number() over (
-            partition by timeframe, user_id order by sum(request_count) desc, model
+            partition by timeframe, user_id order by sum(request_count) desc, model asc
         ) as model_rank,
         count(*) over (partition by timeframe, user_id) as model_count
 

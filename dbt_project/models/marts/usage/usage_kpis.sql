@@ -43,8 +43,8 @@ per_view as (
         {{ ratio('figures.request_count', 'figures.active_users') }} as avg_requests_per_user,
         coalesce(figures.request_count, 0) as request_count,
         coalesce(figures.input_tokens_total + figures.output_tokens_total, 0) as total_tokens,
-        figures.estimated_cost_usd,
-        figures.reported_cost_usd
+        {{ cost_or_zero('figures', 'estimated_cost_usd') }} as estimated_cost_usd,
+        {{ cost_or_zero('figures', 'reported_cost_usd') }} as reported_cost_usd
     from periods
     cross join views
     left join figures_per_period as figures

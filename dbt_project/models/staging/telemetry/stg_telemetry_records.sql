@@ -29,15 +29,18 @@ read as (
         span_id,
         parent_span_id,
         {{ telemetry_attribute('session_id', everywhere) }} as session_id,
-        {{ telemetry_attribute('account_uuid') }} as account_uuid,
-        {{ telemetry_attribute('email') }} as email,
-        {{ telemetry_attribute('installation_id') }} as installation_id,
-        {{ telemetry_attribute('end_user') }} as end_user,
+        {{ telemetry_attribute('account_uuid', everywhere) }} as account_uuid,
+        {{ telemetry_attribute('email', everywhere) }} as email,
+        {{ telemetry_attribute('installation_id', everywhere) }} as installation_id,
+        {{ telemetry_attribute('end_user', everywhere) }} as end_user,
         {{ telemetry_attribute('team_id', everywhere) }} as team_id,
         {{ telemetry_attribute('cost_centre', everywhere) }} as cost_centre,
         {{ telemetry_attribute('agent_id') }} as agent_id,
         {{ telemetry_attribute('request_id') }} as request_id,
-        lower({{ telemetry_attribute('provider') }}) as named_provider,
+        -- Some instrumentations name what is no provider, and then the model alone tells it.
+        nullif(
+            nullif(lower({{ telemetry_attribute('provider') }}), 'unknown'), 'langchain'
+        ) as named_provider,
         {{ of_client('provider') }} as usual_provider,
         {{ telemetry_attribute('model') }} as model,
         {{ telemetry_attribute('service_tier') }} as service_tier,
@@ -52,7 +55,8 @@ read as (
         {{ telemetry_attribute('tool_name') }} as tool_name,
         {{ telemetry_attribute('mcp_tool') }} as mcp_tool,
         {{ telemetry_attribute('mcp_server') }} as mcp_server,
-        {{ telemetry_attribute('mcp_method') }} is not null as is_mcp_call,
+        {{ telemetry_attribute('mcp_method') }} is not null
+        or coalesce(span_kind = 'server', false) as is_mcp_call,
         lower({{ telemetry_attribute('decision') }}) as decision,
         lower({{ telemetry_attribute('decision_source') }}) as decision_source,
         {{ telemetry_attribute('is_success') }} as is_success,
@@ -129,7 +133,7 @@ typed as (
         client,
         role,
         case
-            when unit = 'session'
+            when unit = 'session' and role <> 'path'
                 then
                     client || ':' || coalesce(
                         session_id,
@@ -137,7 +141,13 @@ typed as (
                     )
             else 'trace:' || coalesce(trace_id, record_id)
         end as unit_key,
-        case when unit = 'session' and session_id is null then event_date end as authority_date,
+        case
+            when unit = 'session' and role <> 'path' and session_id is null then event_date
+        end as authority_date,
+        case
+            when unit = 'session'
+                then client || ':of ' || coalesce(installation_id, account_uuid, email)
+        end as identity_key,
         trace_id,
         span_id,
         parent_span_id,
