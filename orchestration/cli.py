@@ -29,6 +29,7 @@ from orchestration.restatements import count_restated
 from orchestration.timeframes import latest_midnight, parse_as_of, read_timeframes
 
 PUBLISHED, FAILED, USAGE, WITH_REJECTS, BUSY = 0, 1, 2, 3, 75
+PAGE = "report.html"
 SHOWN_REJECTS = 20
 LONGEST_SHOWN = 60
 WIDEST = 10_000
@@ -302,6 +303,7 @@ def _report(settings: Settings, as_json: bool, night: Night | None) -> int:
                     "unpriced_models": len(unpriced),
                     "restated": restated.counts,
                     "set": str(latest.resolve()),
+                    "page": str(latest / PAGE),
                     "database": str(settings.published_file),
                 }
             )
@@ -309,6 +311,7 @@ def _report(settings: Settings, as_json: bool, night: Night | None) -> int:
         return code
     if night is None:
         print(f"CSV files  {latest}")
+        print(f"look at    {latest / PAGE}")
         print(f"database   {settings.published_file}")
         print(f"Nothing new: night {manifest['night_id']} as of {manifest['as_of']} stays.")
         return code
@@ -336,6 +339,7 @@ def _report(settings: Settings, as_json: bool, night: Night | None) -> int:
     if restated.sentence:
         print(restated.sentence)
     print(f"CSV files  {latest}")
+    print(f"look at    {latest / PAGE}")
     print(f"database   {settings.published_file}")
     rejected = f", {sum(reasons.values()):,} rows rejected" if reasons else ""
     refused = f", {len(unreadable)} files unreadable" if unreadable else ""

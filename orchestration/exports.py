@@ -311,9 +311,16 @@ def _figures(
 
 
 def finish_set(
-    settings: Settings, night: Night, database: Path, files: list[dict[str, Any]]
+    settings: Settings,
+    night: Night,
+    database: Path,
+    files: list[dict[str, Any]],
+    pages: list[dict[str, Any]],
 ) -> Path:
-    """Write the manifest last, and give the set its name; returns its folder."""
+    """Write the manifest last, and give the set its name; returns its folder.
+
+    files: the entries of its CSVs. pages: path, bytes and sha256 of what is there to look at.
+    """
     building = building_folder(settings, night)
     with duckdb.connect(str(database), read_only=True) as connection:
         row = connection.execute("select data_through from quality.night").fetchone()
@@ -331,6 +338,7 @@ def finish_set(
         "price_version": night.price_version,
         "rejected": dict(rejected),
         "files": sorted(files, key=lambda file: file["path"]),
+        "pages": pages,
     }
     path = building / "manifest.json"
     path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

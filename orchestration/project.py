@@ -141,7 +141,7 @@ def _digest(paths: list[Path]) -> str:
 
 def _sources_of(*folders: Path) -> list[Path]:
     skipped = {"target", "sample", "logs", "__pycache__"}
-    endings = {".sql", ".yml", ".py", ".csv", ".md"}
+    endings = {".sql", ".yml", ".py", ".csv", ".md", ".j2", ".css", ".js"}
     return [
         path
         for folder in folders
