@@ -6,6 +6,7 @@ It runs over tables of the same names that hold only the rows that pass.
 import difflib
 import hashlib
 import string
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -188,7 +189,7 @@ def write_organisation_sets(
         ).fetchall()
         for (organisation_id,) in ids:
             _keep(connection, organisation.name, [organisation_id])
-            narrowing = _Narrowing(connection, [organisation])
+            narrowing = _Narrowing(connection, [organisation], is_shared=True)
             for report in reports:
                 part = "billing" if "billing" in report.roles else "detail"
                 below = f"organisations/{folder_name(organisation_id)}/{part}/{report.name}"
@@ -345,11 +346,15 @@ def _keep(connection: duckdb.DuckDBPyConnection, name: str, values: Sequence[str
 
 @dataclass
 class _Narrowing:
-    """Facts narrowed by filters whose values are kept, and what was made from them so far."""
+    """Facts narrowed by filters whose values are kept, and what was made from them so far.
+
+    is_shared: whether several reports are made from them.
+    """
 
     connection: duckdb.DuckDBPyConnection
     filters: Sequence[Filter]
     is_granted: bool = False
+    is_shared: bool = False
     made: set[tuple[str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -387,8 +392,11 @@ class _Narrowing:
         published = f"published.{schema}.{name}"
         if name in TIMES:
             where = " and ".join(self._conditions(name)) or "true"
+            # A long window holds most of a fact: it is read where it lies, by the columns needed.
+            # The rows of one organisation are few, and all its reports read them.
+            kind = "table" if self.is_shared else "view"
             self.connection.execute(
-                f"create table {schema}.{name} as select r.* from {published} as r where {where}"
+                f"create {kind} {schema}.{name} as select r.* from {published} as r where {where}"
             )
             return
         queries = self.connection.execute(
@@ -438,8 +446,9 @@ def _expose_window(connection: duckdb.DuckDBPyConnection, page: str, window: Win
 @contextmanager
 def _open(published: Path, memory_limit: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """The published file, read-only, beside an empty database that the marts' SQL names."""
-    with duckdb.connect() as connection:
+    with tempfile.TemporaryDirectory() as spilled, duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
+        connection.execute("set temp_directory = ?", [spilled])
         if memory_limit is not None:
             connection.execute("set memory_limit = ?", [memory_limit])
         quoted = str(published).replace("'", "''")
