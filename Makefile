@@ -46,7 +46,7 @@ test: setup
 lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/sqlfluff lint dbt_project/models --disable-progress-bar
+	@$(BIN)/sqlfluff lint dbt_project/models --disable-progress-bar --processes 0
 
 bench: setup
 	@$(BIN)/python -m benchmarks $(if $(SIZE),--size $(SIZE))
