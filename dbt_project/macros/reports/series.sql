@@ -76,3 +76,16 @@
 {% macro name_of(id, name) -%}
     case when {{ id }} = {{ unattributed() }} then {{ id }} else {{ name }} end
 {%- endmacro %}
+
+
+{#- What LLM requests add up to: tokens by kind, and the estimated cost of those that have one. -#}
+{% macro sums_of_requests() -%}
+    cast(coalesce(sum(input_tokens), 0) as bigint) as uncached_input_tokens,
+        cast(coalesce(sum(cache_read_tokens), 0) as bigint) as cache_read_tokens,
+        cast(
+            coalesce(sum(cache_write_5m_tokens), 0) + coalesce(sum(cache_write_1h_tokens), 0)
+            as bigint
+        ) as cache_write_tokens,
+        cast(coalesce(sum(output_tokens), 0) as bigint) as output_tokens,
+        cast(sum(estimated_cost_usd) as decimal(38, 12)) as estimated_cost_usd
+{%- endmacro %}

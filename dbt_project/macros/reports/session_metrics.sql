@@ -142,14 +142,7 @@ requests_per_session as (
         cast(nullif(count_if(is_request), 0) as bigint) as request_count,
         case when bool_or(is_request) then cast(count_if(is_failed) as bigint) end
             as failed_requests,
-        cast(coalesce(sum(input_tokens), 0) as bigint) as uncached_input_tokens,
-        cast(coalesce(sum(cache_read_tokens), 0) as bigint) as cache_read_tokens,
-        cast(
-            coalesce(sum(cache_write_5m_tokens), 0) + coalesce(sum(cache_write_1h_tokens), 0)
-            as bigint
-        ) as cache_write_tokens,
-        cast(coalesce(sum(output_tokens), 0) as bigint) as output_tokens,
-        cast(sum(estimated_cost_usd) as decimal(38, 12)) as estimated_cost_usd,
+        {{ sums_of_requests() }},
         cast(sum(reported_cost_usd) as decimal(38, 12)) as reported_cost_usd
 
     from requests_in_windows

@@ -24,14 +24,7 @@ aggregated as (
 
         cast(count_if(is_request) as bigint) as request_count,
         cast(count_if(is_request and is_failed) as bigint) as failed_requests,
-        cast(coalesce(sum(input_tokens), 0) as bigint) as uncached_input_tokens,
-        cast(coalesce(sum(cache_read_tokens), 0) as bigint) as cache_read_tokens,
-        cast(
-            coalesce(sum(cache_write_5m_tokens), 0) + coalesce(sum(cache_write_1h_tokens), 0)
-            as bigint
-        ) as cache_write_tokens,
-        cast(coalesce(sum(output_tokens), 0) as bigint) as output_tokens,
-        cast(sum(estimated_cost_usd) as decimal(38, 12)) as estimated_cost_usd,
+        {{ sums_of_requests() }},
         cast(sum(reported_cost_usd) as decimal(38, 12)) as reported_cost_usd
 
     from rows_in_slots
