@@ -286,7 +286,8 @@ def _report(settings: Settings, as_json: bool, night: Night | None) -> int:
         restated = count_restated(connection, night.night_id if night else "")
     code = WITH_REJECTS if reasons or unreadable else PUBLISHED
     reports: dict[str, Counter[str]] = {}
-    for file in manifest["files"]:
+    of_all = [file for file in manifest["files"] if not file["filters"]]
+    for file in of_all:
         reports.setdefault(file["report"], Counter()).update(files=1, rows=file["rows"])
     if as_json:
         print(

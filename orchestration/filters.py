@@ -40,15 +40,17 @@ class Filter:
     conditions: dict[str, str] = field(default_factory=dict)
     is_by_run: bool = False
     is_lowered: bool = False
+    rows: str | None = None
 
     @property
     def flag(self) -> str:
-        """The option of the command line; both meanings of a team are one option."""
-        return "--" + ("team" if self.name in TEAM_VIEWS else self.name).replace("_", "-")
+        """The option of the command line; several meanings of one may share it."""
+        return "--" + OPTIONS.get(self.name, self.name).replace("_", "-")
 
 
 # In a report that has both meanings of a team, each view has its own.
 TEAM_VIEWS = {"user_team": "user", "request_team": "team"}
+OPTIONS = {"sub_account": "organisation", **dict.fromkeys(TEAM_VIEWS, "team")}
 
 
 def _asked(name: str) -> str:
@@ -68,11 +70,13 @@ def _by_column(name: str, **columns: str) -> dict[str, str]:
     return {facts[fact]: _is_asked(f"r.{column}", name) for fact, column in columns.items()}
 
 
-def _of_agent(condition: str) -> str:
-    return (
-        "r.agent_id in (select a.agent_id from published.intermediate.int_agents_as_of as a "
-        f"where {condition})"
+def _of_agent(expression: str, name: str) -> str:
+    """A row whose agent has an attribute asked for; a row of no known agent has none."""
+    attribute = (
+        f"(select max({expression}) from published.intermediate.int_agents_as_of as a "
+        "where a.agent_id = r.agent_id)"
     )
+    return _is_asked(attribute, name)
 
 
 def _of_any(column: str, *facts: str) -> str:
@@ -103,6 +107,15 @@ def _carries(tags: str, name: str) -> str:
     return f"list_has_any(coalesce({tags}, []), (select list(value) from asked.{name}))"
 
 
+_ORGANISATIONS = _of_reference(
+    "int_organisations_as_of",
+    "organisation_id",
+    "int_organisation_descendants",
+    RUNS,
+    LINES,
+    REQUESTS,
+)
+
 FILTERS = {
     each.name: each
     for each in (
@@ -110,7 +123,7 @@ FILTERS = {
             "agent_type",
             "the type of the run's agent",
             _of_any("agent_type", "int_agents_as_of"),
-            {RUNS: _of_agent(_is_asked("a.agent_type", "agent_type"))},
+            {RUNS: _of_agent("a.agent_type", "agent_type")},
             is_by_run=True,
         ),
         Filter(
@@ -119,7 +132,7 @@ FILTERS = {
             "select distinct lower(a.created_by) as value, lower(u.email) as name "
             "from published.intermediate.int_agents_as_of as a "
             "left join published.intermediate.int_users_as_of as u on a.created_by = u.user_id",
-            {RUNS: _of_agent(_is_asked("lower(a.created_by)", "created_by"))},
+            {RUNS: _of_agent("lower(a.created_by)", "created_by")},
             is_by_run=True,
             is_lowered=True,
         ),
@@ -132,9 +145,9 @@ FILTERS = {
         ),
         Filter(
             "provider",
-            "the provider of a request",
-            _of_any("provider", REQUESTS),
-            _by_column("provider", requests="provider") | {CALLS: NOTHING, RUNS: NOTHING},
+            "the provider of a request, or of a run",
+            _of_any("provider", REQUESTS, RUNS),
+            _by_column("provider", requests="provider", runs="provider") | {CALLS: NOTHING},
         ),
         Filter(
             "client",
@@ -164,8 +177,8 @@ FILTERS = {
         Filter(
             "agent",
             "agent: id or name",
-            _of_reference("int_agents_as_of", "agent_id", CALLS, LINES, MESSAGES),
-            _by_column("agent", calls="agent_id", lines="agent_id", messages="agent_id"),
+            _of_reference("int_agents_as_of", "agent_id", CALLS, LINES),
+            _by_column("agent", calls="agent_id", lines="agent_id"),
         ),
         Filter(
             "agent_instance",
@@ -184,7 +197,12 @@ FILTERS = {
             "a tag that the agent carries",
             "select distinct unnest(tags) as value, cast(null as varchar) as name "
             "from published.intermediate.int_agents_as_of",
-            {CALLS: _of_agent(_carries("a.tags", "agent_tag"))},
+            {
+                CALLS: "r.agent_id in (select a.agent_id "
+                "from published.intermediate.int_agents_as_of as a where "
+                + _carries("a.tags", "agent_tag")
+                + ")"
+            },
         ),
         Filter(
             "resource_tag",
@@ -230,11 +248,31 @@ FILTERS = {
         Filter(
             "organisation",
             "organisation of the row itself: id or name",
-            _of_reference("int_organisations_as_of", "organisation_id", RUNS, LINES, REQUESTS),
+            _ORGANISATIONS,
             _by_column(
                 "organisation", requests="organisation_id", calls="organisation_id",
                 runs="organisation_id", lines="organisation_id", messages="organisation_id",
                 created="organisation_id",
+            ),
+        ),
+        Filter(
+            "sub_account",
+            "organisation of the row itself: id or name",
+            _ORGANISATIONS,
+            rows="r.organisation_id",
+        ),
+        Filter(
+            "conversation",
+            "a conversation: id",
+            _of_any("conversation_id", LINES),
+            _by_column("conversation", lines="conversation_id", messages="conversation_id"),
+        ),
+        Filter(
+            "session",
+            "a session: id",
+            _of_any("session_id", REQUESTS),
+            _by_column(
+                "session", requests="session_id", calls="session_id", runs="session_id"
             ),
         ),
         Filter(

@@ -42,6 +42,8 @@ from orchestration.timeframes import (
 )
 
 SHOWN_VALUES = 20
+# Its rows are organisations with all below them, which are chosen and not narrowed.
+BY_ORGANISATION = "usage_by_sub_account"
 FOLDER_CHARACTERS = frozenset(string.ascii_letters + string.digits + "_-")
 LONGEST_FOLDER_NAME = 200
 TIME_TABLES = ("windows", "buckets", "slots", "slot_buckets")
@@ -118,6 +120,8 @@ def write_asked(settings: Settings, asked: AskedExport, file: Path) -> str:
         f", {name.replace('_', ' ')} {' or '.join(values)}"
         for name, values in asked.filters.items()
     )
+    if asked.include_sub_organisations:
+        narrowed += " with all below"
     of_whom = f", organisations {', '.join(granted)}" if granted else ""
     return f"Wrote {rows:,} rows of {report.name}, {start} to {end}{narrowed}{of_whom}."
 
@@ -314,11 +318,11 @@ def _keep_values(connection: duckdb.DuckDBPyConnection, each: Filter, ask: Ask) 
         found += [row[0] for row in rows]
     connection.execute("drop table known")
     _keep(connection, each.name, found)
-    if each.name == "organisation" and ask.include_sub_organisations:
+    if option == "organisation" and ask.include_sub_organisations:
         connection.execute(
-            "insert into asked.organisation select distinct d.descendant_id "
+            f"insert into asked.{each.name} select distinct d.descendant_id "
             "from published.intermediate.int_organisation_descendants as d "
-            "where d.organisation_id in (select value from asked.organisation)"
+            f"where d.organisation_id in (select value from asked.{each.name})"
         )
 
 
@@ -372,9 +376,10 @@ class _Narrowing:
 
     def answer(self, report: Report, window: Window | None) -> None:
         """Make the table `exported`: of a window, or of the timeframes of the night."""
+        self.is_by_organisation = report.name == BY_ORGANISATION
         if window is None:
             self._make("marts", report.name)
-            query, values = f"from marts.{report.name}", []
+            query, values = f"select r.* from marts.{report.name} as r where true", []
         else:
             slot = _expose_window(self.connection, report.page, window)
             self.made |= {("intermediate", f"int_{name}") for name in TIME_TABLES}
@@ -382,6 +387,11 @@ class _Narrowing:
             query = f"select r.* replace ($1 as timeframe) from marts.{report.name} as r "
             query += "where r.timeframe = $2"
             values = [window.timeframe, slot]
+        for each in self.filters:
+            if each.rows is not None:
+                query += f" and {each.rows} in (select value from asked.{each.name})"
+        if self.is_granted and self.is_by_organisation:
+            query += " and r.organisation_id in (select value from asked.granted)"
         self.connection.execute(f"create or replace temp table exported as {query}", values)
 
     def _make(self, schema: str, name: str) -> None:
@@ -415,7 +425,7 @@ class _Narrowing:
         conditions = [each.conditions[fact] for each in self.filters if fact in each.conditions]
         if fact == LINES and self.is_by_run:
             conditions.append("r.run_id in (select run_id from asked_runs)")
-        if self.is_granted:
+        if self.is_granted and not self.is_by_organisation:
             conditions.append(f"{_ORGANISATION[fact]} in (select value from asked.granted)")
         if ("intermediate", "int_windows") in self.made:
             edges = "from intermediate.int_windows"

@@ -1102,8 +1102,14 @@ def run_with_requests(row: Row, requests: list[Row]) -> Row:
     model = row["model"]
     if model is None:
         model = most_used((request["model"], all_tokens(request)) for request in requests)
+    known = {
+        name: [request[name] for request in requests if request[name] is not None]
+        for name in ("estimated_cost_usd", "reported_cost_usd")
+    }
     return {
+        **{name: sum(costs) if costs else None for name, costs in known.items()},
         "client": "platform",
+        "provider": row["provider"],
         "run_id": row["run_id"],
         "agent_id": row["agent_id"],
         "user_id": row["user_id"],
@@ -1570,7 +1576,8 @@ def session_metrics(facts: Facts, window: Window) -> list[Cells]:
 def session_cells(session: Session, typical: dict[str, Typical], users: dict[str, Row]) -> Cells:
     """The cells of one session."""
     requests = session.requests
-    user_id = commonest(request["user_id"] for request in requests)
+    is_one = session.session_id != UNATTRIBUTED
+    user_id = commonest(request["user_id"] for request in requests if is_one)
     models = {request["model"] for request in requests} - {None}
     count = session.figures["requests"]
     failed = sum(request["is_failed"] for request in requests)
@@ -1583,7 +1590,7 @@ def session_cells(session: Session, typical: dict[str, Typical], users: dict[str
         "client": text_cell(session.client),
         "user_id": text_cell(user_id),
         "user_email": text_cell(session_email(session, user_id, users)),
-        "agent_id": text_cell(commonest(request["agent_id"] for request in requests)),
+        "agent_id": text_cell(commonest(request["agent_id"] for request in requests if is_one)),
         "started_at": instant_text(session.started_at),
         "ended_at": instant_text(session.ended_at),
         "models_used": text_cell(", ".join(sorted(models, key=text_order))),
@@ -1646,7 +1653,7 @@ def billing_conversations(facts: Facts, window: Window) -> list[Cells]:
         sent = messages_by_conversation.get(conversation_id, []) if is_known else []
         instants = [line["occurred_at"] for line in lines]
         instants += [message["sent_at"] for message in sent]
-        agent_id = commonest(line["agent_id"] for line in lines) or UNATTRIBUTED
+        agent_id = commonest(line["agent_id"] for line in lines if is_known) or UNATTRIBUTED
         credits = amount(line["credits"] for line in lines)
         cells = {
             "conversation_id": text_cell(conversation_id),

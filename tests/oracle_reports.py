@@ -446,18 +446,15 @@ def usage_by_sub_account(facts: Facts, view: View) -> Iterator[Row]:
         return grouped(rows, lambda row: or_unattributed(row["organisation_id"]))
 
     runs = by_organisation(within(facts.runs, view.current))
-    platform = [row for row in facts.requests if row["client"] == "platform"]
-    requests = by_organisation(within(platform, view.current))
     lines = by_organisation(within(facts.credit_lines, view.current, "occurred_at"))
     above = parents(facts.organisations)
     members: dict[str, list[str]] = {}
-    for name in sorted(runs.keys() | requests.keys() | lines.keys()):
+    for name in sorted(runs.keys() | lines.keys()):
         for line in ancestors(name, above):
             members.setdefault(line, []).append(name)
 
     def figures(name: str, scope: str, parts: list[str]) -> Row:
         runs_in = [run for part in parts for run in runs.get(part, [])]
-        requests_in = [request for part in parts for request in requests.get(part, [])]
         lines_in = [line for part in parts for line in lines.get(part, [])]
         return {
             "organisation_id": name,
@@ -472,7 +469,7 @@ def usage_by_sub_account(facts: Facts, view: View) -> Iterator[Row]:
             "credits_consumed": amount(line["credits"] for line in lines_in),
             "input_tokens_total": total(run["tokens_in"] for run in runs_in),
             "output_tokens_total": total(run["tokens_out"] for run in runs_in),
-            **costs(requests_in),
+            **costs(runs_in),
             "error_rate": share(failed_of(runs_in), len(runs_in)),
         }
 
@@ -1249,7 +1246,7 @@ TOOL_FILTERS = (
     "user", "group", "agent_instance", "agent", "mcp", "agent_tag", "resource_tag", "client",
 )  # fmt: skip
 FILTERS_OF_PAGE = {
-    "usage": ("api_key", "tag", "team"),
+    "usage": ("client", "api_key", "tag", "team"),
     "billing": ("organisation", "agent", "category"),
 }
 FILTERS_OF_REPORT = {
@@ -1257,6 +1254,9 @@ FILTERS_OF_REPORT = {
     "usage_by_user": ("organisation",),
     "usage_by_sub_account": ("organisation",),
     "usage_by_model": ("provider", "model", "client", "organisation"),
+    "usage_by_team_member": (*FILTERS_OF_PAGE["usage"], "user"),
+    "billing_conversations": (*FILTERS_OF_PAGE["billing"], "conversation"),
+    "billing_conversation_lines": (*FILTERS_OF_PAGE["billing"], "conversation"),
 }
 
 
@@ -1266,6 +1266,8 @@ def filters_of(name: str) -> tuple[str, ...]:
     if page != "analytics":
         return FILTERS_OF_REPORT.get(name, FILTERS_OF_PAGE.get(page, ()))
     is_llm = name.startswith(("llm_", "top_llm_", "session_"))
+    if name in ("session_models", "session_timeline"):
+        return (*LLM_FILTERS, "session")
     return LLM_FILTERS if is_llm else TOOL_FILTERS
 
 
@@ -1281,6 +1283,12 @@ def with_descendants(facts: Facts, organisations: Iterable[str]) -> set[str]:
     above = parents(facts.organisations)
     below = {name for name in facts.organisations if wanted & set(ancestors(name, above))}
     return wanted | below
+
+
+def organisations_of(facts: Facts, filters: Filters, with_sub_organisations: bool) -> set[str]:
+    """The organisations that a filter names, with those below them where that is asked."""
+    chosen = named_ids(facts.organisations, filters["organisation"])
+    return with_descendants(facts, chosen) if with_sub_organisations else chosen
 
 
 def is_named(entity_id: str | None, name: str | None, wanted: Iterable[str]) -> bool:
@@ -1323,7 +1331,7 @@ def tests_of(facts: Facts, with_sub_organisations: bool) -> dict[str, Test]:
 
     def of_agent(field: str) -> Test:
         return lambda row, wanted: (
-            agent(row) is not None and or_unattributed(agent(row)[field]) in wanted
+            or_unattributed(agent(row)[field] if agent(row) else None) in wanted
         )
 
     def has_agent_tag(row: Row, wanted: list[str]) -> bool:
@@ -1335,13 +1343,11 @@ def tests_of(facts: Facts, with_sub_organisations: bool) -> dict[str, Test]:
         return bool((tags_of(server) | tags_of(tool)) & set(wanted))
 
     def of_organisation(row: Row, wanted: list[str]) -> bool:
-        chosen = named_ids(facts.organisations, wanted)
-        if with_sub_organisations:
-            chosen = with_descendants(facts, chosen)
+        chosen = organisations_of(facts, {"organisation": wanted}, with_sub_organisations)
         return or_unattributed(row["organisation_id"]) in chosen
 
     def created_by(row: Row, wanted: list[str]) -> bool:
-        return agent(row) is not None and is_user(facts, agent(row)["created_by"], wanted)
+        return is_user(facts, agent(row)["created_by"] if agent(row) else None, wanted)
 
     return {
         "model": by_field("model"),
@@ -1358,6 +1364,8 @@ def tests_of(facts: Facts, with_sub_organisations: bool) -> dict[str, Test]:
         "resource_tag": has_resource_tag,
         "organisation": of_organisation,
         "category": by_field("category"),
+        "conversation": by_field("conversation_id"),
+        "session": by_field("session_id"),
         "agent_type": of_agent("agent_type"),
         "created_by": created_by,
     }
@@ -1365,11 +1373,11 @@ def tests_of(facts: Facts, with_sub_organisations: bool) -> dict[str, Test]:
 
 RUN_FILTERS = ("agent_type", "model", "created_by")
 FILTERS_OF_ROWS = {
-    "runs": ("agent_type", "model", "provider", "client", "user", "group", "created_by", "organisation"),
-    "requests": ("model", "provider", "client", "api_key", "tag", "user", "group", "organisation"),
-    "tool_calls": ("model", "provider", *TOOL_FILTERS),
-    "messages": ("organisation", "agent"),
-    "credit_lines": ("organisation", "agent", "category"),
+    "runs": ("agent_type", "model", "provider", "client", "user", "group", "created_by", "organisation", "session"),
+    "requests": ("model", "provider", "client", "api_key", "tag", "user", "group", "organisation", "session"),
+    "tool_calls": ("model", "provider", "session", *TOOL_FILTERS),
+    "messages": ("organisation", "conversation"),
+    "credit_lines": ("organisation", "agent", "category", "conversation"),
 }  # fmt: skip
 
 
@@ -1377,8 +1385,7 @@ def filtered(facts: Facts, filters: Filters, include_sub_organisations: bool = F
     """The facts with only the rows that pass: values of a filter are or, filters are and.
 
     A kind of row is tested by the filters that it can have (a report reads no row that a filter of
-    it cannot reach): runs have no provider, and tool calls no provider and no model, so that none
-    passes those. A credit line passes filters on runs where its run does. Teams are tested by the
+    it cannot reach): tool calls have no provider and no model, so that none passes those. A credit line passes filters on runs where its run does. Teams are tested by the
     reports, since it depends on the view whose team it is.
     """
     tests = tests_of(facts, include_sub_organisations)

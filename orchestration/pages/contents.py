@@ -113,7 +113,12 @@ REPORTS = Tab(
         Headline(
             "output_tokens_total", "Output tokens", note="of agent runs", mart="usage_by_agent"
         ),
-        Headline("estimated_cost_usd", "Estimated cost", note=ESTIMATE, mart="usage_by_model"),
+        Headline(
+            "estimated_cost_usd",
+            "Estimated cost",
+            note=f"all LLM requests, {ESTIMATE}",
+            mart="usage_by_model",
+        ),
         Headline("reported_cost_usd", "Reported cost", note=REPORTED, mart="usage_by_model"),
     ),
     tables=(

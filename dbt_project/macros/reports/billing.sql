@@ -88,7 +88,7 @@ agents_of_conversations as (
         conversation_id,
         agent_id
     from lines_in_windows
-    where agent_id is not null
+    where agent_id is not null and conversation_id <> {{ unattributed() }}
     group by timeframe, conversation_id, agent_id
     qualify
         row_number() over (

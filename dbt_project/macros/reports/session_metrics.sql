@@ -70,6 +70,7 @@ runs_in_windows as (
 
 ),
 
+-- The row of no session is of many users and agents, and names none.
 users_of_sessions as (
 
     select
@@ -79,7 +80,7 @@ users_of_sessions as (
         user_id,
         max(email) as email
     from requests_in_windows
-    where user_id is not null
+    where user_id is not null and session_id <> {{ unattributed() }}
     group by timeframe, client, session_id, user_id
     qualify
         row_number() over (
@@ -96,7 +97,7 @@ agents_of_sessions as (
         session_id,
         agent_id
     from requests_in_windows
-    where agent_id is not null
+    where agent_id is not null and session_id <> {{ unattributed() }}
     group by timeframe, client, session_id, agent_id
     qualify
         row_number() over (

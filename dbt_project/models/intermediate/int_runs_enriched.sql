@@ -39,7 +39,9 @@ requests as (
         + coalesce(cache_read_tokens, 0)
         + coalesce(cache_write_5m_tokens, 0)
         + coalesce(cache_write_1h_tokens, 0) as input_tokens_total,
-        coalesce(output_tokens, 0) as output_tokens_total
+        coalesce(output_tokens, 0) as output_tokens_total,
+        estimated_cost_usd,
+        reported_cost_usd
     from {{ ref('int_llm_requests_versioned') }}
     where
         is_current
@@ -59,7 +61,9 @@ requests_per_run as (
 
         count(*) as request_count,
         cast(sum(input_tokens_total) as bigint) as input_tokens_total,
-        cast(sum(output_tokens_total) as bigint) as output_tokens_total
+        cast(sum(output_tokens_total) as bigint) as output_tokens_total,
+        cast(sum(estimated_cost_usd) as decimal(38, 12)) as estimated_cost_usd,
+        cast(sum(reported_cost_usd) as decimal(38, 12)) as reported_cost_usd
 
     from requests
     group by run_id
@@ -104,6 +108,7 @@ enriched as (
         runs.conversation_id,
         runs.api_key_id,
 
+        runs.provider,
         coalesce(runs.model, main_models.model, requests_per_run.least_model) as model,
         runs.status,
         runs.error_type,
@@ -118,6 +123,8 @@ enriched as (
         ) as input_tokens_total,
         coalesce(requests_per_run.output_tokens_total, runs.output_tokens, 0)
             as output_tokens_total,
+        requests_per_run.estimated_cost_usd,
+        requests_per_run.reported_cost_usd,
         coalesce(
             runs.latency_ms,
             case

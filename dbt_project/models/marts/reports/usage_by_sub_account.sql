@@ -17,7 +17,8 @@ runs_in_spans as (
     {{ in_spans(
         ref('int_runs_enriched'), 'started_at',
         ['coalesce(organisation_id, ' ~ unattributed() ~ ') as organisation_id', 'session_id',
-         'user_id', 'is_failed', 'input_tokens_total', 'output_tokens_total'],
+         'user_id', 'is_failed', 'input_tokens_total', 'output_tokens_total',
+         'estimated_cost_usd', 'reported_cost_usd'],
         windows, 'reports', timeframes
     ) }}
 
@@ -33,18 +34,6 @@ credits_in_spans as (
 
 ),
 
--- Other clients' requests belong to no organisation of the platform.
-requests_in_spans as (
-
-    {{ in_spans(
-        ref('int_llm_requests_attributed'), 'counted_at',
-        ['coalesce(organisation_id, ' ~ unattributed() ~ ') as organisation_id',
-         'estimated_cost_usd', 'reported_cost_usd'],
-        windows, 'reports', timeframes, "client = 'platform'"
-    ) }}
-
-),
-
 figures_per_span as (
 
     select
@@ -55,8 +44,8 @@ figures_per_span as (
         sum(input_tokens_total) as input_tokens_total,
         sum(output_tokens_total) as output_tokens_total,
         cast(null as decimal(38, 12)) as credits_consumed,
-        cast(null as decimal(38, 12)) as estimated_cost_usd,
-        cast(null as decimal(38, 12)) as reported_cost_usd
+        sum(estimated_cost_usd) as estimated_cost_usd,
+        sum(reported_cost_usd) as reported_cost_usd
     from runs_in_spans
     group by span, organisation_id
 
@@ -73,21 +62,6 @@ figures_per_span as (
         null as estimated_cost_usd,
         null as reported_cost_usd
     from credits_in_spans
-    group by span, organisation_id
-
-    union all
-
-    select
-        span,
-        organisation_id,
-        0 as total_runs,
-        0 as failed_runs,
-        0 as input_tokens_total,
-        0 as output_tokens_total,
-        null as credits_consumed,
-        sum(estimated_cost_usd) as estimated_cost_usd,
-        sum(reported_cost_usd) as reported_cost_usd
-    from requests_in_spans
     group by span, organisation_id
 
 ),
