@@ -27,9 +27,11 @@ from orchestration.lock import HomeIsBusy, held
 from orchestration.night import Night, applied_and_published, has_news, read_night
 from orchestration.project import CONTRACT, SEEDS, Settings, SettingsError
 from orchestration.reports import AskedExport, AskError, report_named, write_asked
+from orchestration.restatements import count_restated
 from orchestration.timeframes import latest_midnight, parse_as_of, read_timeframes
 
 PUBLISHED, FAILED, USAGE, WITH_REJECTS, BUSY = 0, 1, 2, 3, 75
+PAGE = "report.html"
 SHOWN_REJECTS = 20
 LONGEST_SHOWN = 60
 WIDEST = 10_000
@@ -299,6 +301,7 @@ def _report(settings: Settings, as_json: bool, night: Night | None) -> int:
             "request_count from quality.unpriced_models "
             "order by request_count desc, client, provider, model"
         ).fetchall()
+        restated = count_restated(connection, night.night_id if night else "")
     code = WITH_REJECTS if reasons or unreadable else PUBLISHED
     reports: dict[str, Counter[str]] = {}
     for file in manifest["files"]:
@@ -316,7 +319,9 @@ def _report(settings: Settings, as_json: bool, night: Night | None) -> int:
                     "rejected": reasons,
                     "unreadable": dict(unreadable),
                     "unpriced_models": len(unpriced),
+                    "restated": restated.counts,
                     "set": str(latest.resolve()),
+                    "page": str(latest / PAGE),
                     "database": str(settings.published_file),
                 }
             )
@@ -324,6 +329,7 @@ def _report(settings: Settings, as_json: bool, night: Night | None) -> int:
         return code
     if night is None:
         print(f"CSV files  {latest}")
+        print(f"look at    {latest / PAGE}")
         print(f"database   {settings.published_file}")
         print(f"Nothing new: night {manifest['night_id']} as of {manifest['as_of']} stays.")
         return code
@@ -348,7 +354,10 @@ def _report(settings: Settings, as_json: bool, night: Night | None) -> int:
             f"({client}: {provider} {model}{others}) and are in no estimate: see "
             "quality.unpriced_models, and add seeds/prices/price_overrides.csv rows."
         )
+    if restated.sentence:
+        print(restated.sentence)
     print(f"CSV files  {latest}")
+    print(f"look at    {latest / PAGE}")
     print(f"database   {settings.published_file}")
     rejected = f", {sum(reasons.values()):,} rows rejected" if reasons else ""
     refused = f", {len(unreadable)} files unreadable" if unreadable else ""
@@ -380,6 +389,7 @@ def show_status(settings: Settings, options: argparse.Namespace) -> int:
             ).fetchall()
         )
         ignored = connection.execute("select count(*) from quality.ignored_files").fetchone()
+        restated = count_restated(connection)
     assert night is not None
     assert ignored is not None
     published_at = datetime.fromtimestamp(settings.published_file.stat().st_mtime, UTC)
@@ -392,6 +402,7 @@ def show_status(settings: Settings, options: argparse.Namespace) -> int:
         "files": files,
         "ignored_files": ignored[0],
         "rejected": reasons,
+        "restated": restated.counts,
         "loads_not_applied": waiting,
         "database": str(settings.published_file),
     }

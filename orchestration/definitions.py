@@ -13,7 +13,7 @@ import duckdb
 import pandas as pd
 from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 
-from orchestration import exports, models, publish, telemetry
+from orchestration import exports, models, pages, publish, restatements, telemetry
 from orchestration.asked import asked_report, export_job
 from orchestration.landing.contract import read_contract
 from orchestration.landing.load import land
@@ -28,9 +28,10 @@ log = logging.getLogger("warehouse")
 
 POOL = "warehouse"
 PREVIEW_ROWS = 10
+PAGES_PART = ".pages.part"
 RUN_TABLES = (
     "night", "windows", "buckets", "slots", "slot_buckets", "loads", "ignored_files", "prices",
-    "model_matches", *telemetry.TABLES,
+    "model_matches", *telemetry.TABLES, *restatements.TABLES,
 )  # fmt: skip
 UNIQUE_ID = "dagster_dbt/unique_id"
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
@@ -319,9 +320,35 @@ def organisation_sets(warehouse: WarehouseHome) -> dg.MaterializeResult:
 
 
 @dg.asset(
+    key=["exports", "report_html"],
+    group_name="exports",
+    deps=[
+        ["publish", "candidate"],
+        ["quality", "night"],
+        ["quality", "source_freshness"],
+        ["quality", "unpriced_models"],
+        *(_marts[name] for name in pages.MARTS),
+    ],
+    kinds={"html"},
+    pool=POOL,
+)
+def report_html(warehouse: WarehouseHome) -> dg.MaterializeResult:
+    """The page to look at: headline figures, charts and first rows, in one file without network."""
+    settings = warehouse.settings
+    folder = exports.building_folder(settings, read_night(settings))
+    entry = pages.write_page(settings.candidate_file, folder, settings.memory_limit)
+    (folder / PAGES_PART).write_text(json.dumps([entry]), encoding="utf-8")
+    return dg.MaterializeResult(metadata={"bytes": entry["bytes"]})
+
+
+@dg.asset(
     key=["exports", "manifest"],
     group_name="exports",
-    deps=[["exports", "organisations"], *(["exports", name] for name in _marts)],
+    deps=[
+        ["exports", "organisations"],
+        ["exports", "report_html"],
+        *(["exports", name] for name in _marts),
+    ],
     kinds={"json"},
     pool=POOL,
 )
@@ -330,11 +357,14 @@ def manifest(warehouse: WarehouseHome) -> dg.MaterializeResult:
     settings = warehouse.settings
     night = read_night(settings)
     folder = exports.building_folder(settings, night)
+    written = folder / PAGES_PART
+    shown = json.loads(written.read_text(encoding="utf-8"))
+    written.unlink()
     files: list[dict[str, Any]] = []
     for part in sorted(folder.glob(".*.json")):
         files += json.loads(part.read_text(encoding="utf-8"))
         part.unlink()
-    final = exports.finish_set(settings, night, settings.candidate_file, files)
+    final = exports.finish_set(settings, night, settings.candidate_file, files, shown)
     return dg.MaterializeResult(
         metadata={
             "set": dg.MetadataValue.path(final),
@@ -352,11 +382,12 @@ def manifest(warehouse: WarehouseHome) -> dg.MaterializeResult:
     pool=POOL,
 )
 def published(warehouse: WarehouseHome) -> dg.MaterializeResult:
-    """The database that analysts open and the set that finance picks up, shown together."""
+    """What analysts open and what finance picks up, shown together, then kept."""
     settings = warehouse.settings
     night: Night = read_night(settings)
     publish.publish_candidate(settings)
     exports.show_set(settings, night)
+    restatements.keep_published(settings)
     swept = exports.sweep(settings)
     return dg.MaterializeResult(
         metadata={
@@ -384,6 +415,7 @@ defs = dg.Definitions(
         candidate,
         export_reports,
         organisation_sets,
+        report_html,
         manifest,
         published,
         asked_report,

@@ -32,13 +32,15 @@ LONGEST_SHEET_NAME = 31
 class Column:
     """A column and its kind.
 
-    One of text, instant, date, boolean, count, tokens, money, milliseconds, ratio, and index: a
-    rank or place, which is never added up.
+    One of text, instant, second (an instant without a fraction), date, boolean, count, tokens,
+    money, milliseconds, ratio, and index: a rank or place, which is never added up. header: its
+    name in a file.
     """
 
     name: str
     kind: str
     key_position: int | None
+    header: str
 
     @property
     def cell(self) -> str:
@@ -47,6 +49,8 @@ class Column:
             return f"case when {self.is_formula} then '''' || r.{self.name} else r.{self.name} end"
         if self.kind == "instant":
             return f"strftime(r.{self.name}, '%Y-%m-%dT%H:%M:%S.%fZ')"
+        if self.kind == "second":
+            return f"strftime(r.{self.name}, '%Y-%m-%dT%H:%M:%SZ')"
         return f"r.{self.name}"
 
     @property
@@ -101,6 +105,7 @@ def read_reports(seeds: Path = SEEDS) -> list[Report]:
                         row["column_name"],
                         row["kind"],
                         int(row["key_position"]) if row["key_position"] else None,
+                        _header(row["report"], row["column_name"]),
                     )
                     for row in rows
                     if row["report"] == report["report"]
@@ -108,6 +113,14 @@ def read_reports(seeds: Path = SEEDS) -> list[Report]:
             )
             for report in csv.DictReader(file)
         ]
+
+
+def _header(report: str, column: str) -> str:
+    """Names as they are; those of FOCUS, which the models write in snake_case, as it has them."""
+    if not report.startswith("focus_"):
+        return column
+    own, name = column.startswith("x_"), column.removeprefix("x_")
+    return ("x_" if own else "") + "".join(part.capitalize() for part in name.split("_"))
 
 
 def set_name(night: Night) -> str:
@@ -186,7 +199,7 @@ def write_timeframes(
         with (folder / path).open("rb") as written:
             digest = hashlib.file_digest(written, "sha256").hexdigest()
         nothing = {
-            column.name: "0.000000000000" if column.kind == "money" else "0"
+            column.header: "0.000000000000" if column.kind == "money" else "0"
             for column in report.columns
             if column.kind in SUMMED_KINDS
         }
@@ -199,7 +212,7 @@ def write_timeframes(
                 "window_start_at": _instant(start_at),
                 "window_end_at": _instant(end_at),
                 "filters": dict(filters),
-                "columns": [column.name for column in report.columns],
+                "columns": [column.header for column in report.columns],
                 "rows": rows,
                 "bytes": (folder / path).stat().st_size,
                 "sums": {name: sums[name] or zero for name, zero in nothing.items()},
@@ -222,7 +235,7 @@ def write_file(
     form: csv, json (numbers with decimals as text, so that no digit is lost), parquet or xlsx.
     """
     where = "" if timeframe is None else f"where r.timeframe = '{timeframe}'"
-    cells = ", ".join(f"{_CELLS[form](column)} as {column.name}" for column in report.columns)
+    cells = ", ".join(f"{_CELLS[form](column)} as {column.header}" for column in report.columns)
     query = f"select {cells} from exported as r {where} order by {report.order}"
     if form == "xlsx":
         _write_workbook(connection, report, query, file)
@@ -233,7 +246,7 @@ def write_file(
 
 
 def _json_cell(column: Column) -> str:
-    if column.kind == "instant":
+    if column.kind in ("instant", "second"):
         return column.cell
     if column.kind in ("money", "milliseconds", "ratio", "date"):
         return f"cast(r.{column.name} as varchar)"
@@ -262,7 +275,7 @@ def _write_workbook(
 
     workbook = Workbook(write_only=True)
     sheet = workbook.create_sheet(report.name[:LONGEST_SHEET_NAME])
-    sheet.append([column.name for column in report.columns])
+    sheet.append([column.header for column in report.columns])
     written = 1
     result = connection.execute(query)
     while rows := result.fetchmany(10_000):
@@ -281,25 +294,33 @@ def _figures(
     connection: duckdb.DuckDBPyConnection, report: Report
 ) -> dict[str, tuple[int, dict[str, str], int]]:
     """Per timeframe: rows, the sums of money and token columns, and the neutralised cells."""
-    summed = [column.name for column in report.columns if column.kind in SUMMED_KINDS]
+    summed = [column for column in report.columns if column.kind in SUMMED_KINDS]
+    headers = [column.header for column in summed]
     texts = [column for column in report.columns if column.kind == "text"]
     guarded = [f"count(*) filter ({column.is_formula})" for column in texts]
     figures = [" + ".join(guarded) or "0"]
-    figures += [f"cast(sum(r.{name}) as varchar)" for name in summed]
+    figures += [f"cast(sum(r.{column.name}) as varchar)" for column in summed]
     rows = connection.execute(
         f"select r.timeframe, count(*), {', '.join(figures)} from exported as r "
         "group by r.timeframe"
     ).fetchall()
     return {
-        timeframe: (count, dict(zip(summed, values, strict=True)), int(cells))
+        timeframe: (count, dict(zip(headers, values, strict=True)), int(cells))
         for timeframe, count, cells, *values in rows
     }
 
 
 def finish_set(
-    settings: Settings, night: Night, database: Path, files: list[dict[str, Any]]
+    settings: Settings,
+    night: Night,
+    database: Path,
+    files: list[dict[str, Any]],
+    pages: list[dict[str, Any]],
 ) -> Path:
-    """Write the manifest last, and give the set its name; returns its folder."""
+    """Write the manifest last, and give the set its name; returns its folder.
+
+    files: the entries of its CSVs. pages: path, bytes and sha256 of what is there to look at.
+    """
     building = building_folder(settings, night)
     with duckdb.connect(str(database), read_only=True) as connection:
         row = connection.execute("select data_through from quality.night").fetchone()
@@ -317,6 +338,7 @@ def finish_set(
         "price_version": night.price_version,
         "rejected": dict(rejected),
         "files": sorted(files, key=lambda file: file["path"]),
+        "pages": pages,
     }
     path = building / "manifest.json"
     path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

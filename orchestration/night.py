@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from orchestration import telemetry
+from orchestration import restatements, telemetry
 from orchestration.edges import PageWindow, tables_of_time
 from orchestration.landing.contract import read_contract
 from orchestration.landing.files import Ignored, scan
@@ -71,14 +71,18 @@ def prepare(
     """Decide what a night applies, make its build file ready, and write <home>/run for dbt.
 
     Facts that are missing, unreadable or of another facts_version are built anew from all loads.
+    What a published night could not keep of its whole months is kept first.
     Raises PriceError for a price seed that cannot be used, before anything is changed.
     """
     prices, model_matches = price_tables(PRICES)
     priced_by = price_version(settings.cache_write_ttl)
-    facts = facts_version(priced_by)
+    # Months are local: in another timezone they are added up anew.
+    facts = f"{facts_version(priced_by)}-{settings.timezone.key}"
+    restatements.keep_published(settings)
     loads = [load for load in committed_loads(settings.raw) if load > 0]
     applied = None if full_refresh else _applied(settings.build_file, facts)
     has_new_facts = applied is None or bool(set(loads) - applied)
+    is_built_anew = applied is None
     if applied is None:
         _start_build_file(settings.build_file)
         applied = set()
@@ -104,6 +108,7 @@ def prepare(
         ("prices", prices),
         ("model_matches", model_matches),
         *((name, _seed_table(name)) for name in telemetry.TABLES),
+        *restatements.run_tables(settings, loads, set(loads) - applied, is_built_anew).items(),
     ):
         pq.write_table(table, settings.run / f"{name}.parquet")
     written = settings.run / ".night.json"
@@ -135,6 +140,8 @@ def has_news(settings: Settings, as_of: datetime) -> bool:
     manifest = settings.exports / "latest" / "manifest.json"
     dated = settings.exports / local_date(as_of, settings.timezone).isoformat() / "manifest.json"
     if {_night_id_of(manifest), _night_id_of(dated)} != {published[0]}:
+        return True
+    if restatements.is_behind(settings):
         return True
     loads = {load for load in committed_loads(settings.raw) if load > 0}
     if loads - applied_and_published(settings.published_file):
@@ -243,6 +250,7 @@ def _next_night_id(settings: Settings) -> str:
     published = _published_night(settings.published_file)
     if published:
         numbers.append(int(published[0]))
+    numbers += [int(night.night_id) for night in restatements.kept_nights(settings)]
     if settings.sets.is_dir():
         tails = (folder.name.rpartition("-")[2] for folder in settings.sets.iterdir())
         numbers += [int(tail) for tail in tails if tail.isdigit()]

@@ -101,6 +101,11 @@ class Settings:
         return self.home / "raw"
 
     @property
+    def closed_months(self) -> Path:
+        """Figures of whole months as first exported, and each restatement, one folder a night."""
+        return self.home / "closed_months"
+
+    @property
     def run(self) -> Path:
         """Parameters of the night in progress, read by dbt."""
         return self.home / "run"
@@ -136,7 +141,7 @@ def _digest(paths: list[Path]) -> str:
 
 def _sources_of(*folders: Path) -> list[Path]:
     skipped = {"target", "sample", "logs", "__pycache__"}
-    endings = {".sql", ".yml", ".py", ".csv", ".md"}
+    endings = {".sql", ".yml", ".py", ".csv", ".md", ".j2", ".css", ".js"}
     return [
         path
         for folder in folders

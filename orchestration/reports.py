@@ -174,7 +174,8 @@ def write_organisation_sets(
     Below `<folder>/organisations/<id>/`: `billing` for those who hold that role, `detail` for
     owners and contributors. Only their group may read them: modes 0750 and 0640.
     """
-    reports = [report for report in read_reports() if report.page == "billing"]
+    # Those that are made of the ledger alone, whose lines all name an organisation.
+    reports = [report for report in read_reports() if report.name.startswith("billing_")]
     entries: list[dict[str, Any]] = []
     organisation = FILTERS["organisation"]
     with _open(database, memory_limit) as connection:

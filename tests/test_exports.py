@@ -62,7 +62,7 @@ def test_a_cell_that_a_spreadsheet_would_run_is_neutralised_and_counted(sample: 
     counted = 0
     for entry in manifest_of(sample)["files"]:
         report = next(r for r in exports.read_reports() if r.name == entry["report"])
-        texts = [column.name for column in report.columns if column.kind == "text"]
+        texts = [column.header for column in report.columns if column.kind == "text"]
         cells = [row[name] for row in rows_of(files[entry["path"]]) for name in texts]
         assert not [cell for cell in cells if cell[:1] and cell[0] in dangerous]
         neutralised = [cell for cell in cells if cell[:1] == "'" and cell[1:2] in dangerous]
@@ -81,15 +81,21 @@ def test_instants_decimals_and_booleans_are_plain_text(sample: Warehouse) -> Non
 
 
 def test_rows_stand_by_their_first_figure_and_lines_without_one_by_their_keys() -> None:
-    keys = (exports.Column("name", "text", 2), exports.Column("client", "text", 1))
-    figures = (exports.Column("calls", "count", None), exports.Column("cost_usd", "money", None))
+    keys = (
+        exports.Column("name", "text", 2, "name"),
+        exports.Column("client", "text", 1, "client"),
+    )
+    figures = (
+        exports.Column("calls", "count", None, "calls"),
+        exports.Column("cost", "money", None, "cost"),
+    )
     by_keys = "r.client asc nulls last, r.name asc nulls last"
-    place = (exports.Column("rank", "index", None),)
+    place = (exports.Column("rank", "index", None, "rank"),)
     for columns, order in (
         (place + keys + figures, f"r.calls desc nulls last, {by_keys}"),
         (place + keys, by_keys),
     ):
-        assert exports.Report("any", "analytics", columns).order == order
+        assert exports.Report("any", "analytics", (), columns).order == order
 
 
 def test_both_links_show_the_set_of_the_published_database(sample: Warehouse) -> None:

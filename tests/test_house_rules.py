@@ -34,6 +34,7 @@ MAY_READ = {
 TYPES_OF_KINDS = {
     "text": "string",
     "instant": "timestamp",
+    "second": "timestamp",
     "boolean": "boolean",
     "count": "bigint",
     "tokens": "bigint",

@@ -72,7 +72,10 @@ usage as (
 
 {#- A cost of a row that may have no usage: 0 without any, null where no price is known. -#}
 {% macro cost_or_zero(usage, cost) -%}
-    cast(case when {{ usage }}.timeframe is null then 0 else {{ usage }}.{{ cost }} end as decimal(38, 12))
+    cast(
+            case when {{ usage }}.timeframe is null then 0 else {{ usage }}.{{ cost }} end
+            as decimal(38, 12)
+        )
 {%- endmacro %}
 
 

@@ -52,6 +52,7 @@ attributed as (
         lines.organisation_id,
         lines.conversation_id,
         lines.run_id,
+        runs.run_id is not null as is_run_known,
         coalesce(lines.agent_id, runs.agent_id) as agent_id,
         coalesce(lines.user_id, runs.user_id) as user_id,
 

@@ -1,4 +1,4 @@
--- What the map says and users' own e-mails; an identity that two users share is nobody's.
+-- What the map says and users' own e-mails; an identity that several users claim is nobody's.
 with claimed as (
 
     select
@@ -21,10 +21,10 @@ resolved as (
 
     select
         identity,
-        min(user_id) as user_id
+        case when count(*) = 1 then min(user_id) end as user_id,
+        count(*) as claimant_count
     from claimed
     group by identity
-    having count(*) = 1
 
 )
 

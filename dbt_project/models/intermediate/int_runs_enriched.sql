@@ -111,11 +111,10 @@ enriched as (
         runs.status = 'failed' as is_failed,
 
         coalesce(requests_per_run.request_count, 0) as request_count,
+        {{ stated_input_tokens('runs') }} as stated_input_tokens,
+        runs.output_tokens as stated_output_tokens,
         coalesce(
-            requests_per_run.input_tokens_total,
-            coalesce(runs.input_tokens, 0)
-            + coalesce(runs.cache_read_tokens, 0)
-            + coalesce(runs.cache_write_tokens, 0)
+            requests_per_run.input_tokens_total, {{ stated_input_tokens('runs') }}, 0
         ) as input_tokens_total,
         coalesce(requests_per_run.output_tokens_total, runs.output_tokens, 0)
             as output_tokens_total,

@@ -13,14 +13,15 @@
     'team_requests_daily', 'usage_by_team', 'usage_by_team_member', 'billing_summary',
     'billing_daily_usage', 'billing_by_category', 'billing_conversations',
     'billing_conversation_lines', 'arrived_rows', 'ignored_files', 'landed_files', 'night',
-    'organisation_cycles', 'reconciliation', 'rejected_rows', 'rejections', 'replayed_rows',
-    'report_queries', 'row_ledger',
-    'source_freshness', 'superseded_rows', 'telemetry_rules', 'unpriced_models',
-    'int_agent_instances_as_of', 'int_api_keys_as_of', 'int_buckets', 'int_credit_lines_aggregated',
-    'int_group_members_as_of', 'int_groups_as_of', 'int_llm_requests_aggregated',
-    'int_mcp_servers_as_of', 'int_organisation_descendants', 'int_organisations_as_of',
-    'int_role_grants_as_of', 'int_slot_buckets', 'int_teams_as_of', 'int_tool_calls_aggregated',
-    'int_tools_as_of',
+    'organisation_cycles', 'reconciliation', 'rejected_rows', 'rejections',
+    'replayed_rows', 'report_queries', 'row_ledger',
+    'source_freshness', 'superseded_rows', 'telemetry_rules', 'unattributed_usage',
+    'unpriced_models', 'int_agent_instances_as_of', 'int_api_keys_as_of', 'int_buckets',
+    'int_credit_lines_aggregated', 'int_group_members_as_of', 'int_groups_as_of',
+    'int_llm_requests_aggregated', 'int_mcp_servers_as_of', 'int_organisation_descendants',
+    'int_organisations_as_of', 'int_role_grants_as_of', 'int_slot_buckets', 'int_teams_as_of',
+    'int_tool_calls_aggregated', 'int_tools_as_of', 'restatements', 'focus_cost_and_usage',
+    'int_month_days',
 ] %}
 {%- for model in after %}
 -- depends_on: {{ ref(model) }}

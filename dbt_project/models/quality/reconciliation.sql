@@ -37,7 +37,89 @@ costs as (
 
 ),
 
+-- What a run states itself counts only where it has no requests.
+runs as (
+
+    select
+        coalesce(agent_id, {{ unattributed() }}) as agent_id,
+        cast(sum(input_tokens_total) as bigint) as input_tokens,
+        cast(sum(output_tokens_total) as bigint) as output_tokens,
+        cast(sum(stated_input_tokens) as bigint) as stated_input_tokens,
+        cast(sum(stated_output_tokens) as bigint) as stated_output_tokens
+    from {{ ref('int_runs_enriched') }}
+    where
+        request_count > 0
+        and stated_input_tokens is not null
+        and stated_output_tokens is not null
+    group by coalesce(agent_id, {{ unattributed() }})
+
+),
+
+requests_of_runs as (
+
+    select cast(count(*) as bigint) as request_count
+    from {{ ref('int_llm_requests_combined') }}
+    where run_id is not null
+
+),
+
+requests_of_known_runs as (
+
+    select cast(coalesce(sum(request_count), 0) as bigint) as request_count
+    from {{ ref('int_runs_enriched') }}
+
+),
+
+lines_of_runs as (
+
+    select
+        organisation_id,
+        cast(sum(credits) as decimal(38, 12)) as credits,
+        cast(coalesce(sum(case when is_run_known then credits end), 0) as decimal(38, 12))
+            as credits_of_known_runs
+    from {{ ref('int_credit_lines_attributed') }}
+    where run_id is not null and is_consumption
+    group by organisation_id
+
+),
+
 compared as (
+    {%- for measure in ['input_tokens', 'output_tokens'] %}
+
+    select
+        'runs and requests' as comparison,
+        'platform' as client,
+        agent_id as subject,
+        '{{ measure }}' as measure,
+        cast({{ measure }} as decimal(38, 12)) as counted,
+        cast(stated_{{ measure }} as decimal(38, 12)) as told_otherwise
+    from runs
+
+    union all
+    {%- endfor %}
+
+    select
+        'requests and runs' as comparison,
+        'platform' as client,
+        'all runs' as subject,
+        'request_count' as measure,
+        cast(requests_of_runs.request_count as decimal(38, 12)) as counted,
+        cast(requests_of_known_runs.request_count as decimal(38, 12)) as told_otherwise
+    from requests_of_runs
+    cross join requests_of_known_runs
+
+    union all
+
+    select
+        'ledger and runs' as comparison,
+        'platform' as client,
+        organisation_id as subject,
+        'credits' as measure,
+        credits as counted,
+        credits_of_known_runs as told_otherwise
+    from lines_of_runs
+
+    union all
     {%- for measure in [
         'input_tokens', 'cache_read_tokens', 'cache_write_tokens', 'output_tokens',
         'reported_cost_usd',
