@@ -1034,9 +1034,13 @@ DAMAGED = {
     "zstd with a wrong checksum": flipped(
         zstandard.ZstdCompressor(write_checksum=True).compress(MANY), -2
     ),
-    "Parquet with a flipped bit in a page": flipped(
-        in_parquet(table_of(100), compression="none", write_page_checksum=True), 60
-    ),
+    "Parquet with another value than its checksum": in_parquet(
+        table_of(9, provider=pa.array(["needle"] * 9)),
+        compression="none",
+        use_dictionary=False,
+        write_page_checksum=True,
+        write_statistics=False,
+    ).replace(b"needle", b"noodle"),
     "Parquet whose footer is broken": flipped(in_parquet(table_of(100)), -7),
     "zstd cut in the middle": zstd(MANY)[:60_000],
     "zstd with a flipped byte": flipped(zstd(MANY), 9),

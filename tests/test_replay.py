@@ -15,6 +15,7 @@ from orchestration.landing import rules
 from orchestration.landing.contract import ARROW_TYPES, Source
 from orchestration.landing.load import land
 from orchestration.landing.replay import ReplayReport, replay, standing_rejections
+from orchestration.lock import held
 from tests.conftest import SAMPLE_LANDING, Warehouse, call
 from tests.test_landing import TABLES, Zone, empty_raw, line, lines, table_of, zone
 from tests.test_otlp import log, logs
@@ -313,6 +314,35 @@ def test_a_line_of_telemetry_that_is_read_now_may_hold_rejected_records(
     assert (part["status"], part["blank"], len(zone.rows("otlp"))) == ("replayed", 1, 2)
     assert list(standing_rejections(zone.raw)) == [(part["file_id"], 1, 2)]
     assert again(zone, TABLES).load_id is None
+
+
+def test_the_command_says_what_was_loaded_and_what_stays(
+    zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zone.put("llm_requests/a.ndjson", LATE, "oops\n")
+    zone.put("llm_requests/b.ndjson", line("b", status="timeout", prompt="dropped"))
+    zone.land()
+    (zone.landing / "llm_requests/b.ndjson").unlink()
+    folders = "--home", str(zone.raw.parent), "--landing", str(zone.landing)
+    monkeypatch.setattr("orchestration.cli.read_contract", lambda _: TIMEOUT)
+    dry = call("replay", *folders, "--dry-run")
+    assert (dry.code, dry.output.splitlines()) == (0, [
+        "not_allowed_value: 1 pass now",
+        "not_allowed_value: 1 stay rejected",
+        "not_json: 1 stay rejected",
+        "llm_requests/b.ndjson: 1 could not be read again, for it is gone or has changed",
+        "1 rejected rows would be loaded, 2 would stay rejected.",
+    ])  # fmt: skip
+    only = json.loads(call("replay", *folders, "--reason", "not_json", "--json").output)
+    assert (only["load_id"], only["loaded"], only["kept"]) == (None, {}, {"not_json": 1})
+    last = call("replay", *folders).output.splitlines()[-1]
+    assert last == "1 rejected rows loaded, 2 stay rejected; `warehouse night` applies them."
+    last = call("replay", *folders).output.splitlines()[-1]
+    assert last == "0 rejected rows loaded, 2 stay rejected."
+    with held(zone.raw.parent):
+        assert call("replay", *folders).code == 75
+    answer = call("replay", *folders[:2], "--landing", str(zone.raw / "nowhere"))
+    assert (answer.code, "--landing" in answer.error) == (1, True)
 
 
 def test_the_night_after_a_replay_applies_it_and_the_ledger_balances(

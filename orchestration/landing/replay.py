@@ -8,7 +8,7 @@ with no lines: the ledger counts each line where it was counted first, and no lo
 import logging
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +32,7 @@ from orchestration.landing.history import (
     History,
     LandedFile,
     committed_loads,
+    load_folder,
     parts_of,
     read_landed,
 )
@@ -179,7 +180,7 @@ class _Replay(Load):
                 # It changes just now; what was read of it was as it had been.
                 log.info("%s changed while it was read again", part.path)
         if len(seen) < len(records) and self.contract[part.source].role != "telemetry":
-            for line in _kept_lines(raw, file_id, records.keys() - seen):
+            for line in _kept_lines(raw, before, records.keys() - seen):
                 self._read_line(line, part)
                 seen.add(line.number)
         self._gone |= {place for place in places if place[1] not in seen}
@@ -322,20 +323,17 @@ class _Replay(Load):
         }
 
 
-def _kept_lines(raw: Path, file_id: int, numbers: Iterable[int]) -> list[Line]:
+def _kept_lines(raw: Path, before: LandedFile, wanted: Set[int]) -> Iterator[Line]:
     """The lines of a part whose rejected text was kept whole."""
-    wanted = set(numbers)
-    lines: list[Line] = []
-    for part in parts_of(raw, "rejected_rows"):
-        if "is_whole" in pq.read_schema(part).names:
-            table = pq.read_table(
-                part,
-                columns=["line", "raw_text"],
-                filters=[("file_id", "==", file_id), ("is_whole", "==", True)],
-            )
-            lines += [
-                Line(row["line"], row["raw_text"].encode(), True)
-                for row in table.to_pylist()
-                if row["line"] in wanted
-            ]
-    return lines
+    folder = load_folder(raw, before.load_id) / "rejected_rows"
+    for part in sorted(folder.glob("*.parquet")):
+        if "is_whole" not in pq.read_schema(part).names:
+            continue
+        table = pq.read_table(
+            part,
+            columns=["line", "raw_text"],
+            filters=[("file_id", "==", before.file_id), ("is_whole", "==", True)],
+        )
+        for number, text in zip(*table.to_pydict().values(), strict=True):
+            if number in wanted:
+                yield Line(number, text.encode(), True)
