@@ -59,7 +59,7 @@ per_file as (
         min(files.source) as source,
         max_by(files.path, files.file_id) as path,
         max_by(files.status, files.file_id) filter (where files.status <> 'replayed') as status,
-        count_if(files.status <> 'replayed') as parts,
+        cast(count_if(files.status <> 'replayed') as bigint) as parts,
 
         cast(sum(files.lines) as bigint)
         + max_by(files.pending, files.file_id) filter (where files.status <> 'replayed') as lines,
