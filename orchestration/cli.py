@@ -20,10 +20,12 @@ from rich.text import Text
 
 from orchestration.exports import FORMS, read_reports
 from orchestration.filters import FILTERS, filters_of
+from orchestration.landing.contract import read_contract
 from orchestration.landing.history import committed_loads
+from orchestration.landing.replay import ReplayReport, replay
 from orchestration.lock import HomeIsBusy, held
 from orchestration.night import Night, applied_and_published, has_news, read_night
-from orchestration.project import SEEDS, Settings, SettingsError
+from orchestration.project import CONTRACT, SEEDS, Settings, SettingsError
 from orchestration.reports import AskedExport, AskError, report_named, write_asked
 from orchestration.restatements import count_restated
 from orchestration.timeframes import latest_midnight, parse_as_of, read_timeframes
@@ -71,6 +73,18 @@ examples:
       --include-sub-organisations
   warehouse export session_metrics --from 2026-03-01 --to 2026-03-08T12:00:00Z --format json
   warehouse export billing_conversations --timeframe last_12_months --as eva@acme.example
+"""
+REPLAY_LINES = {
+    "loaded": "{key}: {count:,} pass now",
+    "kept": "{key}: {count:,} stay rejected",
+    "gone": "{key}: {count:,} could not be read again, for it is gone or has changed",
+}
+
+REPLAY_EXAMPLES = """\
+after the contract, a seed or the loader was mended:
+  warehouse replay --dry-run                     say what would load
+  warehouse replay --reason not_allowed_value    only rows that were rejected for this reason
+  warehouse replay && warehouse night            load them, then apply and publish
 """
 
 
@@ -151,6 +165,10 @@ def _parser() -> argparse.ArgumentParser:
     rejects.add_argument(
         "--limit", type=_count, default=SHOWN_REJECTS, help="rows to show (default: %(default)s)"
     )
+    again = command("replay", "load rejected rows that pass by now", run_replay, REPLAY_EXAMPLES)
+    again.add_argument("--landing", metavar="DIR", help="where files land")
+    again.add_argument("--reason", help="only rows that were rejected for this reason")
+    again.add_argument("--dry-run", action="store_true", help="write nothing")
     sql = command(
         "sql",
         "query the published database (read-only)",
@@ -194,7 +212,7 @@ def _parser() -> argparse.ArgumentParser:
         "--output", metavar="FILE|-", default="-", help="where to write (default: - for the output)"
     )
     export.add_argument("--format", choices=FORMS, default="csv", help="default: %(default)s")
-    for added in (night, status, rejects, sql, listing):
+    for added in (night, status, rejects, again, sql, listing):
         added.add_argument("--json", action="store_true", help="print JSON for a machine to read")
     return parser
 
@@ -430,6 +448,43 @@ def show_rejects(settings: Settings, options: argparse.Namespace) -> int:
         print(f"    {text}")
     print(f"{len(rows)} of {count} rejected rows shown.")
     return PUBLISHED
+
+
+def run_replay(settings: Settings, options: argparse.Namespace) -> int:
+    """Judge the rejected rows anew, and leave those that pass as a load for the next night."""
+    try:
+        with held(settings.home):
+            report = replay(
+                settings.landing,
+                settings.raw,
+                read_contract(CONTRACT),
+                settings.keeps_content,
+                settings.memory_limit,
+                options.reason,
+                options.dry_run,
+            )
+    except HomeIsBusy as error:
+        return _fail(str(error), BUSY)
+    except Exception as error:
+        return _fail(_sentence(error), FAILED)
+    if options.json:
+        shown = {name: dict(sorted(counts.items())) for name, counts in _counts_of(report).items()}
+        print(json.dumps({"load_id": report.load_id, "is_dry_run": options.dry_run, **shown}))
+        return PUBLISHED
+    for name, counts in _counts_of(report).items():
+        for key, count in sorted(counts.items()):
+            print(REPLAY_LINES[name].format(key=key, count=count))
+    loaded, kept = report.loaded.total(), report.kept.total()
+    if options.dry_run:
+        print(f"{loaded:,} rejected rows would be loaded, {kept:,} would stay rejected.")
+    else:
+        hint = "; `warehouse night` applies them" if report.load_id is not None else ""
+        print(f"{loaded:,} rejected rows loaded, {kept:,} stay rejected{hint}.")
+    return PUBLISHED
+
+
+def _counts_of(report: ReplayReport) -> dict[str, Counter[str]]:
+    return {"loaded": report.loaded, "kept": report.kept, "gone": report.gone}
 
 
 def list_reports(settings: Settings, options: argparse.Namespace) -> int:

@@ -17,6 +17,24 @@ SAMPLE_LANDING = SAMPLE / "landing"
 SAMPLE_AS_OF = (SAMPLE / "as_of").read_text(encoding="utf-8").strip()
 
 
+FUZZ_SEED = 20260301
+FUZZ_ROUNDS = 10
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How much of tests/test_fuzz.py: pytest tests/test_fuzz.py --fuzz-rounds 500 --fuzz-seed 7."""
+    parser.addoption("--fuzz-rounds", type=int, default=FUZZ_ROUNDS, help="rounds of damaged files")
+    parser.addoption("--fuzz-seed", type=int, default=FUZZ_SEED, help="seed of the first round")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One seed a round."""
+    if "fuzz_seed" in metafunc.fixturenames:
+        first = metafunc.config.getoption("--fuzz-seed")
+        rounds = metafunc.config.getoption("--fuzz-rounds")
+        metafunc.parametrize("fuzz_seed", range(first, first + rounds))
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a command printed and returned."""

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
+from orchestration.landing import files
 from orchestration.landing.contract import read_contract
 from orchestration.landing.load import LoadReport, land
 from orchestration.project import CONTRACT
@@ -235,6 +236,11 @@ def test_an_instant_that_cannot_be_told_is_rejected_and_not_guessed(zone: Zone) 
         '"9999-12-31T23:59:59Z"': "instant_out_of_range",
         '"1970-01-01T00:00:00Z"': "instant_out_of_range",
         '"2026-02-30T10:00:00Z"': "not_an_instant",
+        '"2026-03-01T10:00:60Z"': "not_an_instant",
+        '"2026-03-01T10:00:00+25:30"': "not_an_instant",
+        '"2026-03-01T10:00:00-16:00"': "not_an_instant",
+        '"2026-03-01T10:00:00+05:70"': "not_an_instant",
+        '"2026-03-01T10:00:00+0589"': "not_an_instant",
         '"2026-03-01T25:00:00Z"': "not_an_instant",
         '"01/03/2026 10:00:00Z"': "not_an_instant",
         '"20260301T100000Z"': "not_an_instant",
@@ -252,7 +258,7 @@ def test_an_instant_that_cannot_be_told_is_rejected_and_not_guessed(zone: Zone) 
 
 def test_a_whole_number_is_counted_beyond_32_bits(zone: Zone) -> None:
     expected = {
-        "12": 12, "12.0": 12, '"12"': 12, '"12.0"': 12, "0": 0, "null": None,
+        "1e3": 1000, "12": 12, "12.0": 12, '"12"': 12, '"12.0"': 12, "0": 0, "null": None,
         "3000000000": 3_000_000_000, '"3000000000"': 3_000_000_000,
         "10000000000000": 10**13, "10000000000001": Refused("out_of_range"),
     }  # fmt: skip
@@ -323,6 +329,13 @@ def test_an_amount_as_a_number_is_rounded_half_even_and_counted(zone: Zone) -> N
         text: Decimal(text).quantize(places, ROUND_HALF_EVEN) for text in exact + rounded
     }
     assert [row["rounded_amounts"] for row in zone.rows("landed_files")] == [len(rounded)]
+
+
+def test_an_amount_as_a_number_is_the_double_that_a_reader_of_json_gets(zone: Zone) -> None:
+    texts = ["12345678.123456789012", "0.100000000000000000001", "2.5e-3", "0.10"]
+    assert outcomes(zone, "reported_cost_usd", texts) == {
+        text: Decimal(repr(float(text))) for text in texts
+    }
 
 
 def test_random_amounts_are_exact(zone: Zone) -> None:
@@ -612,6 +625,9 @@ BROKEN_LINES = {
     "trailing junk": (lines("x").strip() + b",", "not_json"),
     "two objects on a line": (lines("x").strip() + lines("y").strip(), "not_json"),
     "bad escape": (rb'{"request_id": "\p"}', "not_json"),
+    "byte 1 in a text": (b'{"request_id": "a\x01b"}', "not_json"),
+    "leading zero": (line("x", attempt=7).strip().replace(b": 7", b": 07"), "not_json"),
+    "UTF-16 without its mark": ('{"request_id": "x"}'.encode("utf-16-le"), "not_json"),
     "single quotes": (b"{'request_id': 'x'}", "not_json"),
     "64 NUL bytes": (b"\0" * 64, "not_json"),
     "raw NUL in a text": (b'{"request_id": "a\0b"}', "not_json"),
@@ -780,6 +796,44 @@ def test_a_file_that_holds_nothing_is_no_error(zone: Zone, content: bytes) -> No
     assert zone.rejections() == []
 
 
+@pytest.mark.parametrize("name", ["a.ndjson.gz", "a.json.zst", "a.parquet"])
+def test_an_empty_file_is_no_error_whatever_its_ending(zone: Zone, name: str) -> None:
+    zone.put(f"llm_requests/{name}", b"")
+    zone.land()
+    [file] = zone.rows("landed_files")
+    assert (file["status"], file["lines"]) == ("loaded", 0)
+    zone.put_table(f"llm_requests/{name}", table_of(0))
+    zone.land()
+    assert zone.ids() == []
+    zone.put(f"llm_requests/{name}", gzip.compress(lines("1")))
+    zone.land()
+    assert zone.ids() == ["1"]
+
+
+def test_nul_bytes_at_the_end_of_a_file_are_one_line_that_is_cut(zone: Zone) -> None:
+    zone.put("llm_requests/a.ndjson", lines("1"), b"\0" * 4_096)
+    zone.land()
+    assert [file["pending"] for file in zone.rows("landed_files")] == [1]
+    zone.land()
+    assert zone.ids() == ["1"]
+    assert zone.rejections() == [("llm_requests/a.ndjson", 2, "cut")]
+
+
+def test_a_carriage_return_within_a_line_ends_none(zone: Zone) -> None:
+    text = lines("1").replace(b", ", b",\r")
+    zone.put("llm_requests/a.ndjson", text, "oops\n")
+    zone.land()
+    assert zone.ids() == ["1"]
+    assert zone.rejections() == [("llm_requests/a.ndjson", 2, "not_json")]
+
+
+def test_a_pretty_printed_object_is_rejected_line_by_line(zone: Zone) -> None:
+    zone.put("llm_requests/a.json", json.dumps(json.loads(line()), indent=1), "\n", lines("1"))
+    zone.land()
+    assert zone.ids() == ["1"]
+    assert len(zone.rejections()) == 5
+
+
 def test_a_pretty_printed_array_is_rejected_line_by_line(zone: Zone) -> None:
     zone.put("llm_requests/a.json", json.dumps([json.loads(line())], indent=1), "\n")
     zone.land()
@@ -929,7 +983,10 @@ PACKINGS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "gzip, two members": lambda content: gzip.compress(content[:20]) + gzip.compress(content[20:]),
     "zstd": zstd,
+    "gzip, then zeros": lambda content: gzip.compress(content) + b"\0" * 600,
     "zstd, two frames": lambda content: zstd(content[:20]) + zstd(content[20:]),
+    "a mark first": lambda content: BOM + content,
+    "a mark first, in gzip": lambda content: gzip.compress(BOM + content),
 }  # fmt: skip
 
 
@@ -969,7 +1026,22 @@ DAMAGED = {
     "gzip cut": gzip.compress(MANY)[:-9],
     "gzip cut in the middle": gzip.compress(MANY)[:60_000],
     "gzip without its footer": gzip.compress(MANY)[:-8],
+    "gzip, then something else": gzip.compress(MANY) + b"more",
+    "gzip, then a cut one": gzip.compress(MANY) + gzip.compress(MANY)[:5_000],
+    "gzip of a wrong method": b"\x1f\x8b\x07" + gzip.compress(MANY)[3:],
     "zstd cut": zstd(MANY)[:-1],
+    "zstd, then something else": zstd(MANY) + b"more",
+    "zstd with a wrong checksum": flipped(
+        zstandard.ZstdCompressor(write_checksum=True).compress(MANY), -2
+    ),
+    "Parquet with another value than its checksum": in_parquet(
+        table_of(9, provider=pa.array(["needle"] * 9)),
+        compression="none",
+        use_dictionary=False,
+        write_page_checksum=True,
+        write_statistics=False,
+    ).replace(b"needle", b"noodle"),
+    "Parquet whose footer is broken": flipped(in_parquet(table_of(100)), -7),
     "zstd cut in the middle": zstd(MANY)[:60_000],
     "zstd with a flipped byte": flipped(zstd(MANY), 9),
     "Parquet cut": in_parquet(table_of(100))[:-50],
@@ -1061,6 +1133,78 @@ def test_what_is_not_read_is_listed_with_its_reason(zone: Zone) -> None:
     assert found.keys() == ignored.keys()
     assert all(found[path].startswith(reason) for path, reason in ignored.items())
     assert zone.ids() == ["good"]
+
+
+def test_what_is_no_regular_file_is_not_opened(zone: Zone) -> None:
+    zone.put("llm_requests/good.ndjson", lines("good"))
+    os.mkfifo(zone.landing / "llm_requests/pipe.ndjson")
+    report = zone.land()
+    assert [(entry.path, entry.reason) for entry in report.ignored] == [
+        ("llm_requests/pipe.ndjson", "it is no regular file")
+    ]
+    assert zone.ids() == ["good"]
+
+
+def test_a_file_that_may_not_be_read_is_said_and_loads_when_it_may(
+    zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zone.put("llm_requests/a.ndjson", lines("1"))
+    zone.put("llm_requests/b.ndjson", lines("2"))
+    opened = Path.open
+
+    def refuse(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == "a.ndjson":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refuse)
+        report = zone.land()
+    assert report.unreadable == [("llm_requests/a.ndjson", "it cannot be read: Permission denied")]
+    assert zone.ids() == ["2"]
+    zone.land()
+    assert zone.ids() == ["1", "2"]
+
+
+def test_a_folder_that_may_not_be_read_harms_no_other(
+    zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zone.put("llm_requests/closed/a.ndjson", lines("1"))
+    zone.put("llm_requests/open/b.ndjson", lines("2"))
+    listed = files._sorted
+
+    def refuse(folder: str | Path) -> list[os.DirEntry[str]]:
+        if str(folder).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return listed(folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "_sorted", refuse)
+        report = zone.land()
+    assert [(entry.path, entry.reason) for entry in report.ignored] == [
+        ("llm_requests/closed", "it cannot be read: Permission denied")
+    ]
+    zone.land()
+    assert zone.ids() == ["1", "2"]
+
+
+def test_what_goes_away_while_it_is_listed_is_said(
+    zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = zone.put("llm_requests/a.ndjson", lines("1"))
+    zone.put("llm_requests/b.ndjson", lines("2"))
+    listed = files._sorted
+
+    def take_away(folder: str | Path) -> list[os.DirEntry[str]]:
+        entries = listed(folder)
+        gone.unlink(missing_ok=True)
+        return entries
+
+    monkeypatch.setattr(files, "_sorted", take_away)
+    zone.put("llm_requests/a.ndjson", lines("1"))
+    report = zone.land()
+    assert [entry.path for entry in report.ignored] in ([], ["llm_requests/a.ndjson"])
+    assert zone.ids() == ["2"]
 
 
 def test_a_folder_named_like_a_file_is_a_folder(zone: Zone) -> None:

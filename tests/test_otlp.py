@@ -590,6 +590,23 @@ BAD_RECORDS = {
     ),
     "attributes that are no list": (log(attributes={"a": 1}), "wrong_type"),
     "a value that is no object": (log(attributes=[{"key": "a", "value": "b"}]), "wrong_type"),
+    "tokens with a space": (log({"input_tokens": " 12"}), "not_a_number"),
+    "tokens with an underscore": (log({"input_tokens": "1_000"}), "not_a_number"),
+    "a doubleValue that is true": (
+        log(attributes=[{"key": "cost_usd", "value": {"doubleValue": True}}]), "not_a_number",
+    ),
+    "a doubleValue with a space": (
+        log(attributes=[{"key": "cost_usd", "value": {"doubleValue": " 0.5"}}]), "not_a_number",
+    ),
+    "a doubleValue with an underscore": (
+        log(attributes=[{"key": "n", "value": {"doubleValue": "1_0"}}]), "not_a_number",
+    ),
+    "an attribute without a key": (
+        log(attributes=[{"value": {"stringValue": "x"}}]), "wrong_type",
+    ),
+    "an attribute whose key is a number": (
+        log(attributes=[{"key": 5, "value": {"stringValue": "x"}}]), "wrong_type",
+    ),
     "half of a surrogate pair": (log({"note": "\ud800"}), "not_utf8"),
 }  # fmt: skip
 
@@ -684,6 +701,31 @@ def test_a_line_that_is_no_export_request_is_rejected(zone: Zone, text: str, rea
     assert [row["attributes"]["n"] for row in rows] == ["1", "2"]
     [row] = zone.rows("rejected_rows")
     assert (row["line"], row["record_number"], row["reason"]) == (2, None, reason)
+
+
+def test_a_request_that_is_broken_further_on_is_rejected_once_and_as_a_whole(zone: Zone) -> None:
+    request = logs(log({"n": 1}), log({"input_tokens": -1}))
+    request["resourceLogs"].append({"scopeLogs": 5})
+    assert landed(zone, request, logs(log())) != []
+    assert len(zone.rows("otlp")) == 1
+    assert [(row["line"], row["record_number"]) for row in zone.rows("rejected_rows")] == [
+        (1, None)
+    ]
+
+
+@pytest.mark.parametrize("ending", [b"\r\n", b"\n"])
+def test_lines_of_telemetry_may_end_in_any_way_and_begin_with_a_mark(
+    zone: Zone, ending: bytes
+) -> None:
+    good = json.dumps(logs(log())).encode()
+    bad = (b"\0" * 64, good.replace(b"claude-code", b"\xff"), good + good, b"", b"17", good[:90])
+    zone.put("otlp/a.jsonl", b"\xef\xbb\xbf", ending.join((good, *bad, good)), ending)
+    zone.land()
+    assert [row["line"] for row in zone.rows("otlp")] == [1, 8]
+    assert [(row["line"], row["reason"]) for row in zone.rows("rejected_rows")] == [
+        (2, "not_json"), (3, "not_utf8"), (4, "not_json"), (6, "not_an_object"), (7, "not_json"),
+    ]  # fmt: skip
+    assert [file["blank"] for file in zone.rows("landed_files")] == [1]
 
 
 def test_a_request_without_records_is_a_blank_line(zone: Zone) -> None:

@@ -74,7 +74,12 @@ def scan(landing: Path, sources: Iterable[str]) -> Iterator[Found | Ignored]:
 
 
 def _walk(folder: str, path: str, source: str) -> Iterator[Found | Ignored]:
-    for entry in _sorted(folder):
+    try:
+        entries = _sorted(folder)
+    except OSError as error:
+        yield Ignored(path, f"it cannot be read: {error.strerror}")
+        return
+    for entry in entries:
         inner = f"{path}/{_shown(entry.name)}"
         reason = _reason_against(entry)
         if reason:
@@ -82,6 +87,7 @@ def _walk(folder: str, path: str, source: str) -> Iterator[Found | Ignored]:
         elif entry.is_dir(follow_symlinks=False):
             yield from _walk(entry.path, inner, source)
         else:
+            # Known since the reason was sought; what goes away later is unreadable.
             status = entry.stat(follow_symlinks=False)
             yield Found(inner, source, status.st_size, status.st_mtime_ns)
 
@@ -97,7 +103,10 @@ def _shown(name: str) -> str:
 
 def _reason_against(entry: os.DirEntry[str]) -> str | None:
     name = entry.name
-    mode = entry.stat(follow_symlinks=False).st_mode
+    try:
+        mode = entry.stat(follow_symlinks=False).st_mode
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
     if stat.S_ISLNK(mode):
         return "symbolic links are not followed"
     if name.startswith((".", "_")):

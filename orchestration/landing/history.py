@@ -53,7 +53,9 @@ class History:
             self.add(file)
 
     def add(self, file: LandedFile) -> None:
-        """Remember one more landed file."""
+        """Remember one more landed file; a replay reads parts again that are known."""
+        if file.status == "replayed":
+            return
         self.by_path[file.path] = file
         if file.status != "loaded":
             return
@@ -103,11 +105,25 @@ def load_folder(raw: Path, load_id: int) -> Path:
 
 def read_history(raw: Path) -> History:
     """The history of every committed load."""
-    files = []
-    for load_id in committed_loads(raw):
-        for part in sorted((load_folder(raw, load_id) / "landed_files").glob("*.parquet")):
-            files += [LandedFile(**row) for row in pq.read_table(part).to_pylist()]
-    return History(files)
+    return History(read_landed(raw))
+
+
+def read_landed(raw: Path) -> list[LandedFile]:
+    """The landed files of every committed load, replayed parts included."""
+    return [
+        LandedFile(**row)
+        for part in parts_of(raw, "landed_files")
+        for row in pq.read_table(part).to_pylist()
+    ]
+
+
+def parts_of(raw: Path, table: str) -> list[Path]:
+    """The Parquet files of a table in all committed loads, oldest first."""
+    return [
+        part
+        for load_id in committed_loads(raw)
+        for part in sorted((load_folder(raw, load_id) / table).glob("*.parquet"))
+    ]
 
 
 def landed_table(files: list[LandedFile], source: Source) -> pa.Table:

@@ -5,7 +5,7 @@ import logging
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,16 +104,13 @@ def land(
         raise FileNotFoundError(
             f"The landing zone {landing} is no folder: create it, or name another with --landing."
         )
-    raw.mkdir(parents=True, exist_ok=True)
-    for leftover in raw.glob(".load-*"):
-        shutil.rmtree(leftover)
-    _write_empty_load(raw, contract)
+    prepare_raw(raw, contract)
     history = read_history(raw)
     load_id = committed_loads(raw)[-1] + 1
     folder = raw / f".load-{load_id:09d}"
     report = LoadReport()
     with ExitStack() as stack:
-        load = _Load(load_id, folder, landing, contract, history, keeps_content, memory_limit)
+        load = Load(load_id, folder, landing, contract, history, keeps_content, memory_limit)
         stack.callback(load.close)
         sources = [name for name, source in contract.items() if source.role != "bookkeeping"]
         for entry in scan(landing, sources):
@@ -125,15 +122,28 @@ def land(
         if load.landed:
             load.finish(report)
     if report.load_id is not None:
-        _sync(folder)
-        os.rename(folder, load_folder(raw, load_id))
-        _sync_folder(raw)
+        commit(raw, folder, load_id)
     elif folder.exists():
         shutil.rmtree(folder)
     return report
 
 
-class _Load:
+def prepare_raw(raw: Path, contract: dict[str, Source]) -> None:
+    """Take away what a crash left in raw/, and see to load 0."""
+    raw.mkdir(parents=True, exist_ok=True)
+    for leftover in raw.glob(".load-*"):
+        shutil.rmtree(leftover)
+    _write_empty_load(raw, contract)
+
+
+def commit(raw: Path, folder: Path, load_id: int) -> None:
+    """Make a load of a folder that is complete: by one rename."""
+    _sync(folder)
+    os.rename(folder, load_folder(raw, load_id))
+    _sync_folder(raw)
+
+
+class Load:
     """The writers and counters of the load in progress."""
 
     def __init__(
@@ -320,6 +330,25 @@ class _Load:
 
     def finish(self, report: LoadReport) -> None:
         """Write what is buffered and the books of the load, and check that they balance."""
+        self._write_rows()
+        self._drop_spoiled()
+        for file in self.landed:
+            if file.status == "loaded" and file.lines != self._settled[file.file_id] + file.blank:
+                raise AssertionError(
+                    f"{file.path} has {file.lines} lines, but {self._settled[file.file_id]} were "
+                    f"loaded or rejected and {file.blank} are blank: please report this."
+                )
+        self._write_books({"rejected_rows": self.rejected})
+        report.load_id = self.load_id
+        report.files = Counter(file.status for file in self.landed)
+        report.rows = self.rows
+        report.rejected = self.reasons
+        report.pending = sum(file.pending for file in self.landed)
+        report.unreadable = [
+            (file.path, file.detail or "") for file in self.landed if file.status == "unreadable"
+        ]
+
+    def _write_rows(self) -> None:
         for source in list(self._queues):
             self._read_queued(source)
         for batch in self._batches.values():
@@ -329,29 +358,18 @@ class _Load:
             self._write_waiting(name)
         for writer in self._writers.values():
             writer.close()
-        self._drop_spoiled()
-        for file in self.landed:
-            if file.status == "loaded" and file.lines != self._settled[file.file_id] + file.blank:
-                raise AssertionError(
-                    f"{file.path} has {file.lines} lines, but {self._settled[file.file_id]} were "
-                    f"loaded or rejected and {file.blank} are blank: please report this."
-                )
+
+    def _write_books(self, books: dict[str, list[dict[str, Any]]]) -> None:
+        """Write landed_files and other tables of bookkeeping, each at one go."""
         self._write("landed_files", landed_table(self.landed, self.contract["landed_files"]))
-        schema = self.contract["rejected_rows"].schema
-        if self.rejected:
-            self._write("rejected_rows", pa.Table.from_pylist(self.rejected, schema=schema))
-        for name in ("landed_files", "rejected_rows"):
+        for name, rows in books.items():
+            if rows:
+                schema = self.contract[name].schema
+                self._write(name, pa.Table.from_pylist(rows, schema=schema))
+        for name in ("landed_files", *books):
             self._write_waiting(name)
             if name in self._writers:
                 self._writers[name].close()
-        report.load_id = self.load_id
-        report.files = Counter(file.status for file in self.landed)
-        report.rows = self.rows
-        report.rejected = self.reasons
-        report.pending = sum(file.pending for file in self.landed)
-        report.unreadable = [
-            (file.path, file.detail or "") for file in self.landed if file.status == "unreadable"
-        ]
 
     def _drop_spoiled(self) -> None:
         """Take out again what was read of files that turned out to be damaged further on."""
@@ -483,13 +501,22 @@ class _Load:
         if len(batch.rows) >= BATCH_ROWS:
             self._flush(batch)
 
-    def _telemetry(self, request: dict[str, Any], line: Line, landed: LandedFile) -> None:
-        rows = []
+    def _telemetry(
+        self,
+        request: dict[str, Any],
+        line: Line,
+        landed: LandedFile,
+        wanted: Set[int] | None = None,
+    ) -> None:
+        """Read the records of a line, or only those of the wanted numbers."""
+        rows, rejected = [], []
         count = 0
         try:
             for count, record in enumerate(otlp.records(request, self.keeps_content), 1):
+                if wanted is not None and count not in wanted:
+                    continue
                 if isinstance(record, Rejection):
-                    self._reject(landed, line.number, count, record, line.text)
+                    rejected.append((count, record))
                     continue
                 row = {**record.__dict__, "load_id": self.load_id, "file_id": landed.file_id}
                 landed.rounded_amounts += row.pop("rounded_amounts")
@@ -500,6 +527,8 @@ class _Load:
         if count == 0:
             landed.blank += 1
             return
+        for number, record in rejected:
+            self._reject(landed, line.number, number, record, line.text)
         self._settled[landed.file_id] += 1
         self.rows[TELEMETRY] += len(rows)
         self._telemetry_rows += rows
@@ -514,7 +543,8 @@ class _Load:
         self._flush(batch)
         number = 1
         try:
-            with pq.ParquetFile(file) as content:
+            # Only pages that carry a checksum are verified; a flipped bit in others is not seen.
+            with pq.ParquetFile(file, page_checksum_verification=True) as content:
                 names = content.schema_arrow.names
                 if len(set(names)) < len(names):
                     raise Unreadable("two of its columns have one name: give each its own")
@@ -664,6 +694,7 @@ class _Load:
         if record_number is None:
             self._settled[landed.file_id] += 1
         self.reasons[rejection.reason] += 1
+        text = self._raw_text(landed.source, raw)
         self.rejected.append(
             {
                 "load_id": self.load_id,
@@ -674,7 +705,8 @@ class _Load:
                 "record_number": record_number,
                 "reason": rejection.reason,
                 "detail": _encodable(rejection.detail),
-                "raw_text": self._raw_text(landed.source, raw),
+                "raw_text": text,
+                "is_whole": isinstance(raw, bytes) and text.encode() == raw,
             }
         )
 

@@ -31,6 +31,7 @@ from orchestration.landing.rules import AMOUNT_LIMIT, LATENCY_LIMIT, WHOLE_LIMIT
 from orchestration.telemetry import COUNTED, client_of, kinds_of, usage_metrics
 
 EPOCH = datetime(1970, 1, 1)
+DOUBLE_TEXT = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?|NaN|-?Infinity")
 FIRST_INSTANT, LAST_INSTANT = datetime(2000, 1, 1), datetime(2100, 1, 1)
 
 # What may be read out of Claude Code's tool_parameters, whose other members are commands.
@@ -217,7 +218,7 @@ def _value(client: str, name: str | None, point: dict[str, Any]) -> tuple[Decima
     if value is None:
         return None, False
     # A double that came as text is a double all the same: it may be rounded.
-    text, was_rounded = _number("the value", kind, float(value) if "asInt" not in point else value)
+    text, was_rounded = _number("the value", kind, value if "asInt" in point else _double(value))
     return Decimal(text), was_rounded
 
 
@@ -229,10 +230,14 @@ def _series(origin: Origin, point: dict[str, Any]) -> str:
 
 def _attributes(holder: dict[str, Any]) -> dict[str, Any]:
     """The attributes of a record, resource or scope, each as a plain value."""
-    return {
-        str(item.get("key")): _plain(_object(item, "value"))
-        for item in _objects(holder, "attributes")
-    }
+    return {_key(item): _plain(_object(item, "value")) for item in _objects(holder, "attributes")}
+
+
+def _key(item: dict[str, Any]) -> str:
+    key = item.get("key")
+    if not isinstance(key, str) or not key:
+        raise Rejection("wrong_type", "an attribute has no key that is a text")
+    return key
 
 
 def _plain(value: dict[str, Any]) -> Any:
@@ -241,12 +246,12 @@ def _plain(value: dict[str, Any]) -> Any:
         if kind == "intValue":
             return _whole(content)
         if kind == "doubleValue":
-            return float(content)
+            return _double(content)
         if kind == "arrayValue":
             return [_plain(item) for item in _objects(_object(value, kind), "values")]
         if kind == "kvlistValue":
             return {
-                str(item.get("key")): _plain(_object(item, "value"))
+                _key(item): _plain(_object(item, "value"))
                 for item in _objects(_object(value, kind), "values")
             }
         return content
@@ -257,6 +262,15 @@ def _whole(value: Any) -> int:
     if isinstance(value, bool) or not re.fullmatch(r"-?[0-9]+", str(value)):
         raise Rejection("not_whole_number", f"an intValue is {str(value)[:60]!r}")
     return int(value)
+
+
+def _double(value: Any) -> float:
+    """A double as JSON writes protobuf's; float() alone takes true, spaces and 1_000 as well."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number and not (isinstance(value, str) and DOUBLE_TEXT.fullmatch(value)):
+        shown = "true or false" if isinstance(value, bool) else "no number"
+        raise Rejection("not_a_number", f"a doubleValue is {shown}")
+    return float(value)
 
 
 def _text(value: Any) -> str | None:
@@ -330,7 +344,7 @@ def _tool_parameters(text: str) -> dict[str, str]:
 
 def _number(name: str, kind: str, value: Any) -> tuple[str, bool]:
     """A counted value as plain decimal text, and whether it was rounded; raises Rejection."""
-    text = value.strip() if isinstance(value, str) else _text(value) or ""
+    text = _text(value) or ""
     if not DECIMAL_TEXT.fullmatch(text):
         # Only what looks like a number is shown: any other text may be content.
         is_shown = re.fullmatch(r"[0-9eE+\-.,_ ]{0,60}", text)
@@ -432,7 +446,7 @@ def _canonical(value: Any, name: str = "") -> Any:
         kept = {key: item for key, item in members.items() if item not in (None, "", "0", [], {})}
         if value.get("attributes"):
             kept["attributes"] = {
-                str(item.get("key")): _canonical_value(_object(item, "value"))
+                _key(item): _canonical_value(_object(item, "value"))
                 for item in _objects(value, "attributes")
             }
         return kept
@@ -445,7 +459,7 @@ def _canonical(value: Any, name: str = "") -> Any:
     if name == "body":
         return value
     if name == "asDouble":
-        return plain_number(float(value))
+        return plain_number(_double(value))
     names = ENUMERATIONS.get(name, ())
     return str(names.index(value)) if value in names else value
 
@@ -456,14 +470,14 @@ def _canonical_value(value: dict[str, Any]) -> Any:
         if kind == "intValue":
             return {kind: str(_whole(content))}
         if kind == "doubleValue":
-            return {kind: plain_number(float(content))}
+            return {kind: plain_number(_double(content))}
         if kind == "arrayValue":
             values = _objects(_object(value, kind), "values")
             return {kind: [_canonical_value(item) for item in values]}
         if kind == "kvlistValue":
             return {
                 kind: {
-                    str(item.get("key")): _canonical_value(_object(item, "value"))
+                    _key(item): _canonical_value(_object(item, "value"))
                     for item in _objects(_object(value, kind), "values")
                 }
             }

@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from orchestration.landing.contract import Field, Source
 
+# No place on earth is more than 14 hours away from UTC; 15 is what other databases take.
 INSTANT = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?"
-    r"([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)"
+    r"([Zz]|[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?)"
 )
 UNZONED = r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?)?"
 # Sums of a hundred thousand of the greatest still fit the types of the marts.

@@ -36,6 +36,15 @@ lines_with_records as (
     from {{ source('raw', 'rejected_rows') }}
     where record_number is not null
 
+    except
+
+    -- The line of a record that was loaded later counts where its other records do.
+    select
+        replayed_file_id as file_id,
+        line
+    from {{ source('raw', 'replayed_rows') }}
+    where record_number is not null and outcome = 'loaded'
+
 ),
 
 lines_per_file as (

@@ -50,17 +50,19 @@ facts as (
 
 ),
 
--- A file that grew is one file: its parts add up, and only its newest part can be pending.
+-- A file that grew is one file: its parts add up, and only its newest part can be pending. What a
+-- replay loaded is a part without lines: they are counted where they were rejected.
 per_file as (
 
     select
         coalesce(files.first_file_id, files.file_id) as file_id,
         min(files.source) as source,
         max_by(files.path, files.file_id) as path,
-        max_by(files.status, files.file_id) as status,
-        count(*) as parts,
+        max_by(files.status, files.file_id) filter (where files.status <> 'replayed') as status,
+        cast(count_if(files.status <> 'replayed') as bigint) as parts,
 
-        cast(sum(files.lines) as bigint) + max_by(files.pending, files.file_id) as lines,
+        cast(sum(files.lines) as bigint)
+        + max_by(files.pending, files.file_id) filter (where files.status <> 'replayed') as lines,
         cast(
             sum(
                 case
@@ -71,7 +73,7 @@ per_file as (
         ) as loaded,
         cast(sum(coalesce(rejected.rejected, 0)) as bigint) as rejected,
         cast(sum(files.blank) as bigint) as blank,
-        max_by(files.pending, files.file_id) as pending,
+        max_by(files.pending, files.file_id) filter (where files.status <> 'replayed') as pending,
 
         cast(sum(coalesce(arrived.loaded, 0)) as bigint) as records,
         cast(sum(coalesce(rejected.rejected_records, 0)) as bigint) as rejected_records,
