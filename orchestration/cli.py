@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from orchestration.doctor import ERROR, OK, examine
 from orchestration.exports import FORMS, read_reports
 from orchestration.filters import FILTERS, filters_of
 from orchestration.landing.contract import read_contract
@@ -169,6 +171,11 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("--landing", metavar="DIR", help="where files land")
     again.add_argument("--reason", help="only rows that were rejected for this reason")
     again.add_argument("--dry-run", action="store_true", help="write nothing")
+    doctor = command(
+        "doctor", "say whether a night could run, and how the last one went", run_doctor
+    )
+    doctor.add_argument("--landing", metavar="DIR", help="where files land")
+    doctor.add_argument("--exports", metavar="DIR", help="where CSV sets are written")
     sql = command(
         "sql",
         "query the published database (read-only)",
@@ -212,7 +219,7 @@ def _parser() -> argparse.ArgumentParser:
         "--output", metavar="FILE|-", default="-", help="where to write (default: - for the output)"
     )
     export.add_argument("--format", choices=FORMS, default="csv", help="default: %(default)s")
-    for added in (night, status, rejects, again, sql, listing):
+    for added in (night, status, rejects, again, doctor, sql, listing):
         added.add_argument("--json", action="store_true", help="print JSON for a machine to read")
     return parser
 
@@ -485,6 +492,22 @@ def run_replay(settings: Settings, options: argparse.Namespace) -> int:
 
 def _counts_of(report: ReplayReport) -> dict[str, Counter[str]]:
     return {"loaded": report.loaded, "kept": report.kept, "gone": report.gone}
+
+
+def run_doctor(settings: Settings, options: argparse.Namespace) -> int:
+    """Print one line for everything that was examined; fails where something is an error."""
+    findings = examine(settings)
+    code = FAILED if any(finding.state == ERROR for finding in findings) else PUBLISHED
+    if options.json:
+        print(json.dumps({"exit_code": code, "findings": [asdict(each) for each in findings]}))
+        return code
+    for finding in findings:
+        print(f"{finding.state:8} {finding.check:16} {finding.sentence}")
+    others = Counter(finding.state for finding in findings if finding.state != OK)
+    print(
+        ", ".join(f"{count} {state}s" for state, count in sorted(others.items())) or "All is well."
+    )
+    return code
 
 
 def list_reports(settings: Settings, options: argparse.Namespace) -> int:

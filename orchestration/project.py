@@ -131,6 +131,12 @@ class Settings:
         return self.exports / "sets"
 
 
+def dagster_home() -> Path | None:
+    """Where Dagster records nights; None where DAGSTER_HOME is not set."""
+    folder = os.environ.get("DAGSTER_HOME")
+    return Path(folder) if folder else None
+
+
 def _digest(paths: list[Path]) -> str:
     digest = hashlib.blake2b(digest_size=6)
     for path in sorted(paths):
