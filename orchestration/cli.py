@@ -550,7 +550,7 @@ def export_report(settings: Settings, options: argparse.Namespace) -> int:
     """Write one report as asked."""
     if not settings.published_file.exists():
         return _fail(_nothing_published(settings), FAILED)
-    names = {each.flag.removeprefix("--").replace("-", "_") for each in FILTERS.values()}
+    names = {each.option for each in FILTERS.values()}
     asked = AskedExport(
         report=options.report,
         timeframe=options.timeframe,

@@ -31,7 +31,8 @@ class Filter:
 
     known: SQL for its values, with the columns value and, where it is not the same, name; people
     may use either. conditions: SQL by fact, over a row `r`; a fact that is not named passes.
-    is_by_run: credit lines pass where their run does.
+    is_by_run: credit lines pass where their run does. is_lowered: values are compared lower-cased.
+    rows: SQL for what of a row of the report itself is asked for, where no fact is narrowed.
     """
 
     name: str
@@ -43,9 +44,14 @@ class Filter:
     rows: str | None = None
 
     @property
+    def option(self) -> str:
+        """What people call it; several meanings of one may share a name."""
+        return OPTIONS.get(self.name, self.name)
+
+    @property
     def flag(self) -> str:
-        """The option of the command line; several meanings of one may share it."""
-        return "--" + OPTIONS.get(self.name, self.name).replace("_", "-")
+        """The option of the command line."""
+        return "--" + self.option.replace("_", "-")
 
 
 # In a report that has both meanings of a team, each view has its own.

@@ -279,23 +279,21 @@ def answered(
 
 def _filters_asked(ask: Ask) -> list[Filter]:
     possible = filters_of(ask.report.name)
-    by_option = {each.flag.removeprefix("--").replace("-", "_") for each in possible}
+    options = {each.option for each in possible}
     for name in ask.values:
-        if name not in by_option:
+        if name not in options:
             flags = ", ".join(sorted({each.flag for each in possible})) or "none"
             raise AskError(
                 f"{ask.report.name} has no filter {name.replace('_', '-')}: it has {flags}."
             )
     if ask.include_sub_organisations and "organisation" not in ask.values:
         raise AskError("--include-sub-organisations needs an --organisation.")
-    return [
-        each for each in possible if ask.values.get(each.flag.removeprefix("--").replace("-", "_"))
-    ]
+    return [each for each in possible if ask.values.get(each.option)]
 
 
 def _keep_values(connection: duckdb.DuckDBPyConnection, each: Filter, ask: Ask) -> None:
     """Keep the ids that somebody asked for, by id or by name, in the filter's table."""
-    option = each.flag.removeprefix("--").replace("-", "_")
+    option = each.option
     connection.execute(f"create temp table known as {each.known}")
     found: list[str] = []
     for asked in ask.values[option]:

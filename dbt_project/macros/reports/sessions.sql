@@ -33,12 +33,7 @@ usage_per_slot as (
         {% endfor %}
         count_if(is_request) as requests,
         count_if(is_failed) as failures,
-        coalesce(sum(input_tokens), 0) as uncached_input_tokens,
-        coalesce(sum(cache_read_tokens), 0) as cache_read_tokens,
-        coalesce(sum(cache_write_5m_tokens), 0) + coalesce(sum(cache_write_1h_tokens), 0)
-            as cache_write_tokens,
-        coalesce(sum(output_tokens), 0) as output_tokens,
-        sum(estimated_cost_usd) as estimated_cost_usd,
+        {{ sums_of_requests() }},
         sum(reported_cost_usd) as reported_cost_usd,
         sum(case when is_request then duration_ms end) as latency_ms,
         count(case when is_request then duration_ms end) as requests_with_latency
