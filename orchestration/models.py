@@ -17,7 +17,13 @@ import duckdb
 
 from orchestration.filters import TIMES
 from orchestration.night import dbt_environment
-from orchestration.project import DBT_PROJECT, DBT_TARGET, Settings, dbt_project_version
+from orchestration.project import (
+    BUILD_FILE_NAME,
+    DBT_PROJECT,
+    DBT_TARGET,
+    Settings,
+    dbt_project_version,
+)
 
 log = logging.getLogger("warehouse")
 
@@ -122,8 +128,13 @@ def run_unit_tests(settings: Settings) -> BuildOutcome:
 
 def _outcome(settings: Settings, command: list[str]) -> BuildOutcome:
     outcome = BuildOutcome()
-    with _environment(settings):
-        result = _invoke(settings, command, _progress())
+    from dbt.cli.main import dbtRunner
+
+    folder = settings.home / "dbt"
+    folder.mkdir(parents=True, exist_ok=True)
+    with _environment(dbt_environment(settings)):
+        runner = dbtRunner(_parse(folder), _progress())
+        result = _invoke(runner, command, folder)
     if result.exception is not None:
         outcome.error = _one_line(str(result.exception))
     for node in getattr(result.result, "results", None) or []:
@@ -154,48 +165,43 @@ def prepare_manifest(force: bool = False) -> None:
     ):
         return
     log.info("preparing the dbt manifest")
-    settings = Settings.read()
     DBT_TARGET.mkdir(exist_ok=True)
     # Beside the manifest, which another process may read meanwhile, and then in its place.
     with tempfile.TemporaryDirectory(dir=DBT_TARGET) as folder:
-        parsed = DBT_TARGET / PARTIAL_PARSE
-        if parsed.exists():
-            shutil.copyfile(parsed, Path(folder) / PARTIAL_PARSE)
-        with _environment(settings):
-            result = _invoke(settings, ["parse", "--write-json"], [], target=folder)
-        if not result.success:
-            raise BuildFailed(f"dbt cannot parse the project: {_one_line(str(result.exception))}")
+        _parse(Path(folder), "--write-json")
         (Path(folder) / MANIFEST_VERSION.name).write_text(wanted, encoding="utf-8")
         for name in (PARTIAL_PARSE, MANIFEST.name, MANIFEST_VERSION.name):
             os.replace(Path(folder) / name, DBT_TARGET / name)
 
 
-def _invoke(
-    settings: Settings, command: list[str], callbacks: list[Any], target: str | None = None
-) -> Any:
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+def _parse(folder: Path, *options: str) -> Any:
+    """The project as dbt parses it, in a folder of its own.
+
+    A parse starts from the last one, unless the profile has changed: so it is told of no home.
+    """
     from dbt.cli.main import dbtRunner
 
-    folder = str(settings.home / "dbt")
-    arguments = [
-        "--log-level",
-        "none",
-        "--log-level-file",
-        "none",
-        *command,
-        "--project-dir",
-        str(DBT_PROJECT),
-        "--profiles-dir",
-        str(DBT_PROJECT),
-        "--target-path",
-        target or folder,
-        "--log-path",
-        folder,
-    ]
+    parsed = DBT_TARGET / PARTIAL_PARSE
+    if parsed.exists():
+        shutil.copyfile(parsed, folder / PARTIAL_PARSE)
+    with _environment({"WAREHOUSE_BUILD_FILE": BUILD_FILE_NAME}):
+        result = _invoke(dbtRunner(), ["parse", *options], folder)
+    if not result.success:
+        raise BuildFailed(f"dbt cannot parse the project: {_one_line(str(result.exception))}")
+    return result.result
+
+
+def _invoke(runner: Any, command: list[str], folder: Path) -> Any:
+    """What dbt answers, with all that it writes below the folder and its connections closed."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    arguments = ["--log-level", "none", "--log-level-file", "none", *command]
+    arguments += ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
+    arguments += ["--target-path", str(folder), "--log-path", str(folder)]
     if "--write-json" not in command:
         arguments.append("--no-write-json")
     try:
-        return dbtRunner(callbacks=callbacks).invoke(arguments)
+        return runner.invoke(arguments)
     finally:
         DuckDBConnectionManager.close_all_connections()
 
@@ -218,9 +224,9 @@ def _progress() -> list[Any]:
 
 
 @contextmanager
-def _environment(settings: Settings) -> Iterator[None]:
+def _environment(variables: dict[str, str]) -> Iterator[None]:
     before = dict(os.environ)
-    os.environ.update(dbt_environment(settings))
+    os.environ.update(variables)
     try:
         yield
     finally:

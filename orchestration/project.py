@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 ROOT = Path(__file__).resolve().parents[1]
 DBT_PROJECT = ROOT / "dbt_project"
+BUILD_FILE_NAME = "warehouse.duckdb"
 DBT_TARGET = DBT_PROJECT / "target"
 SEEDS = ROOT / "seeds"
 SAMPLE = SEEDS / "sample"
@@ -113,7 +114,7 @@ class Settings:
     @property
     def build_file(self) -> Path:
         """The database that a night works in; nobody else opens it."""
-        return self.home / "build" / "warehouse.duckdb"
+        return self.home / "build" / BUILD_FILE_NAME
 
     @property
     def published_file(self) -> Path:

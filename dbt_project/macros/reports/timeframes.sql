@@ -16,32 +16,19 @@
 
 
 {#-
-    The rows of a relation that lie in each timeframe's window, once per timeframe, by a union of
-    one select a window (a join on the windows is several times slower).
+    The rows of a relation that lie in each timeframe's window, once per timeframe.
 
     relation: rows with a time `at`. columns: what to select. windows: rows of int_windows.
 -#}
 {% macro in_windows(relation, at, columns, windows, page, timeframes, condition='true') %}
-    {%- for timeframe in timeframes %}
     select
-        '{{ timeframe }}' as timeframe,
-        {{ columns | join(',\n        ') }}
-    from {{ relation }} as counted
-    where
-        counted.{{ at }} >= (
-            select max(window_start_at) from {{ windows }}
-            where page = '{{ page }}' and timeframe = '{{ timeframe }}'
-        )
-        and counted.{{ at }} < (
-            select max(window_end_at) from {{ windows }}
-            where page = '{{ page }}' and timeframe = '{{ timeframe }}'
-        )
-        and {{ condition }}
-    {%- if not loop.last %}
-
-    union all
-    {% endif -%}
-    {%- endfor %}
+        spans_of_windows.timeframe,
+        counted.*
+    from (
+        {{ in_spans(relation, at, columns, windows, page, timeframes, condition) }}
+    ) as counted
+    inner join ({{ spans_of_windows(windows, page) }}) as spans_of_windows
+        on counted.span = spans_of_windows.span
 {%- endmacro %}
 
 
@@ -97,14 +84,16 @@
     from {{ relation }} as counted
     cross join (
         select
-            {%- for edge in edges %}
-            max(case when span = {{ 2 ** edge }} then edge_at end) as edge_{{ edge }}
-            {{- ',' if not loop.last }}
+            min(edge_at) as first_edge_at,
+            {%- for edge in edges[1:] %}
+            max(case when span = {{ 2 ** edge }} then edge_at end) as edge_{{ edge }},
             {%- endfor %}
+            max(edge_at) as last_edge_at
         from ({{ spans(windows, page) }}) as spans
     ) as edges
     where
-        {{ in_any_window('counted.' ~ at, windows, page) }}
+        counted.{{ at }} >= edges.first_edge_at
+        and counted.{{ at }} < edges.last_edge_at
         and {{ condition }}
 {%- endmacro %}
 
