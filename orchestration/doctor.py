@@ -18,7 +18,7 @@ from orchestration.landing.contract import read_contract
 from orchestration.landing.files import Found, scan
 from orchestration.landing.history import committed_loads
 from orchestration.night import STORAGE_VERSION, applied_and_published, read_night
-from orchestration.project import CONTRACT, Settings, dagster_home
+from orchestration.project import CONTRACT, Settings, bytes_of, dagster_home
 from orchestration.timeframes import local_date
 
 OK, WARNING, ERROR = "ok", "warning", "error"
@@ -28,8 +28,6 @@ COPIES_OF_THE_DATABASE = 2
 LONGEST_NIGHT = timedelta(hours=12)
 # A night a day, and time to finish it.
 OLDEST_NIGHT = timedelta(hours=26)
-SIZES = {"B": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
-         "KI": 1 << 10, "MI": 1 << 20, "GI": 1 << 30, "TI": 1 << 40}  # fmt: skip
 # What Python and dbt take beside DuckDB's own limit.
 BESIDE_THE_LIMIT = 600 << 20
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -349,13 +347,6 @@ CHECKS: tuple[Callable[[Settings], Findings], ...] = (
     _exports,
     _dagster,
 )
-
-
-def bytes_of(size: str) -> int:
-    """A size as DuckDB reads it, such as 2GB or 500 MiB, in bytes."""
-    text = size.strip().upper().removesuffix("B").strip()
-    number = text.rstrip("KMGTI").strip()
-    return int(float(number) * SIZES[text[len(number) :].strip() or "B"])
 
 
 def _machine_bytes() -> int:

@@ -21,6 +21,8 @@ PRICES = SEEDS / "prices"
 CONTRACT = DBT_PROJECT / "models" / "staging" / "platform" / "_raw__sources.yml"
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+SIZES = {"B": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
+         "KI": 1 << 10, "MI": 1 << 20, "GI": 1 << 30, "TI": 1 << 40}  # fmt: skip
 TRUE_WORDS = {"1", "true", "yes", "on"}
 CACHE_WRITE_TTLS = ("5m", "1h")
 
@@ -155,6 +157,13 @@ def _sources_of(*folders: Path) -> list[Path]:
         for path in folder.rglob("*")
         if path.suffix in endings and not skipped & set(path.parts)
     ]
+
+
+def bytes_of(size: str) -> int:
+    """A size as DuckDB reads it, such as 2GB or 500 MiB, in bytes."""
+    text = size.strip().upper().removesuffix("B").strip()
+    number = text.rstrip("KMGTI").strip()
+    return int(float(number) * SIZES[text[len(number) :].strip() or "B"])
 
 
 def code_version() -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestration import doctor
-from orchestration.doctor import bytes_of
+from orchestration.project import bytes_of
 from tests.conftest import SAMPLE_LANDING, Answer, Warehouse, call
 
 

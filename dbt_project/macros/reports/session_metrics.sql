@@ -12,31 +12,11 @@
     ('duration', 'duration_ms'),
     ('requests', 'request_count'),
 ] -%}
--- The relations may be views, and each window reads them.
-with recent_requests as (
+-- The relation may be a view, and is read once.
+with requests_in_spans as (
 
-    select * from {{ requests }}
-    where {{ in_any_window('counted_at', windows, 'analytics') }}
-
-),
-
-recent_calls as (
-
-    select
-        client,
-        session_id,
-        counted_at,
-        started_at,
-        ended_at
-    from {{ tool_calls }}
-    where {{ in_any_window('counted_at', windows, 'analytics') }}
-
-),
-
-requests_in_windows as (
-
-    {{ in_windows(
-        'recent_requests', 'counted_at',
+    {{ in_spans(
+        requests, 'counted_at',
         ['client', 'coalesce(session_id, ' ~ unattributed() ~ ') as session_id', 'agent_id',
          'user_id', 'email', 'model', 'is_request', 'is_failed', 'input_tokens',
          'cache_read_tokens', 'cache_write_5m_tokens', 'cache_write_1h_tokens', 'output_tokens',
@@ -46,10 +26,40 @@ requests_in_windows as (
 
 ),
 
+requests_per_span as (
+
+    select
+        span,
+        client,
+        session_id,
+        agent_id,
+        user_id,
+        model,
+
+        max(email) as email,
+        count(*) as records,
+        count_if(is_request) as requests,
+        count_if(is_failed) as failures,
+        {{ sums_of_requests() }},
+        sum(reported_cost_usd) as reported_cost_usd,
+        min(started_at) as started_at,
+        max(ended_at) as ended_at
+
+    from requests_in_spans
+    group by span, client, session_id, agent_id, user_id, model
+
+),
+
+requests_in_windows as (
+
+    {{ spans_in_windows('requests_per_span', ['counted.*'], windows, 'analytics') }}
+
+),
+
 calls_in_windows as (
 
     {{ in_windows(
-        'recent_calls', 'counted_at',
+        tool_calls, 'counted_at',
         ['client', 'coalesce(session_id, ' ~ unattributed() ~ ') as session_id', 'started_at',
          'ended_at'],
         windows, 'analytics', timeframes
@@ -84,7 +94,7 @@ users_of_sessions as (
     group by timeframe, client, session_id, user_id
     qualify
         row_number() over (
-            partition by timeframe, client, session_id order by count(*) desc, user_id
+            partition by timeframe, client, session_id order by sum(records) desc, user_id
         ) = 1
 
 ),
@@ -101,7 +111,7 @@ agents_of_sessions as (
     group by timeframe, client, session_id, agent_id
     qualify
         row_number() over (
-            partition by timeframe, client, session_id order by count(*) desc, agent_id
+            partition by timeframe, client, session_id order by sum(records) desc, agent_id
         ) = 1
 
 ),
@@ -139,11 +149,14 @@ requests_per_session as (
         client,
         session_id,
 
-        bool_or(is_request) as has_timeline,
-        cast(nullif(count_if(is_request), 0) as bigint) as request_count,
-        case when bool_or(is_request) then cast(count_if(is_failed) as bigint) end
-            as failed_requests,
-        {{ sums_of_requests() }},
+        sum(requests) > 0 as has_timeline,
+        cast(nullif(sum(requests), 0) as bigint) as request_count,
+        case when sum(requests) > 0 then cast(sum(failures) as bigint) end as failed_requests,
+        cast(sum(uncached_input_tokens) as bigint) as uncached_input_tokens,
+        cast(sum(cache_read_tokens) as bigint) as cache_read_tokens,
+        cast(sum(cache_write_tokens) as bigint) as cache_write_tokens,
+        cast(sum(output_tokens) as bigint) as output_tokens,
+        cast(sum(estimated_cost_usd) as decimal(38, 12)) as estimated_cost_usd,
         cast(sum(reported_cost_usd) as decimal(38, 12)) as reported_cost_usd
 
     from requests_in_windows

@@ -15,7 +15,9 @@
     things: rows with keys, columns that tell the thing, and its span, or several as one whole
     number. windows_as_spans: rows of that macro.
 -#}
-{% macro distinct_in_windows(things, keys, thing, name, windows_as_spans) %}
+{% macro distinct_in_windows(
+    things, keys, thing, name, windows_as_spans, condition='true'
+) %}
     select
         windows_as_spans.timeframe,
         {% for key in keys -%}
@@ -32,6 +34,7 @@
                 {{ keys | join(',\n                ') }},
                 bit_or(span) as spans
             from {{ things }}
+            where {{ condition }}
             group by {{ (keys + thing) | join(', ') }}
         ) as each_thing
         group by {{ keys | join(', ') }}, spans

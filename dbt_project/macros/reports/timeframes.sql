@@ -21,14 +21,24 @@
     relation: rows with a time `at`. columns: what to select. windows: rows of int_windows.
 -#}
 {% macro in_windows(relation, at, columns, windows, page, timeframes, condition='true') %}
+    {%- set rows -%}
+    (
+        {{ in_spans(relation, at, columns, windows, page, timeframes, condition) }}
+    )
+    {%- endset -%}
+    {{- spans_in_windows(rows, ['counted.*'], windows, page) }}
+{%- endmacro %}
+
+
+{#- Rows with their span, once for each timeframe that has the span in its window. -#}
+{% macro spans_in_windows(relation, columns, windows, page, condition='true') %}
     select
         spans_of_windows.timeframe,
-        counted.*
-    from (
-        {{ in_spans(relation, at, columns, windows, page, timeframes, condition) }}
-    ) as counted
+        {{ columns | join(',\n        ') }}
+    from {{ relation }} as counted
     inner join ({{ spans_of_windows(windows, page) }}) as spans_of_windows
         on counted.span = spans_of_windows.span
+    where {{ condition }}
 {%- endmacro %}
 
 
@@ -53,7 +63,11 @@
 {%- endmacro %}
 
 
-{#- One row per timeframe and span of its window. -#}
+{#-
+    One row per timeframe and span of its window.
+
+    Grouped, so that these few rows are made first, whatever many rows are joined with them.
+-#}
 {% macro spans_of_windows(windows, page) %}
     select
         windows.timeframe,
@@ -64,6 +78,7 @@
             spans.edge_at >= windows.window_start_at
             and spans.edge_at < windows.window_end_at
     where windows.page = '{{ page }}'
+    group by windows.timeframe, spans.span
 {%- endmacro %}
 
 

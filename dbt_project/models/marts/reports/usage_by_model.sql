@@ -1,19 +1,16 @@
 {%- set requests = ref('int_llm_requests_attributed') -%}
 {%- set windows = ref('int_windows') -%}
 {%- set timeframes = timeframes_of('reports') -%}
--- The relation may be a view, and each window reads it.
-with recent_requests as (
+-- The relation may be a view, and is read once.
+with requests_in_spans as (
 
-    select
-        coalesce(provider, {{ unattributed() }}) as provider,
-        coalesce(model, {{ unattributed() }}) as model,
-        client,
-        run_id,
-        session_id,
-        case when is_request then duration_ms end as duration_ms,
-        counted_at
-    from {{ requests }}
-    where {{ in_any_window('counted_at', windows, 'reports') }}
+    {{ in_spans(
+        requests, 'counted_at',
+        ['coalesce(provider, ' ~ unattributed() ~ ') as provider',
+         'coalesce(model, ' ~ unattributed() ~ ') as model', 'client', 'run_id', 'session_id',
+         'case when is_request then duration_ms end as duration_ms'],
+        windows, 'reports', timeframes
+    ) }}
 
 ),
 
@@ -37,29 +34,11 @@ counted_requests as (
 
 ),
 
-runs_in_spans as (
-
-    {{ in_spans(
-        'recent_requests', 'counted_at', ['provider', 'model', 'run_id'], windows, 'reports',
-        timeframes, 'run_id is not null'
-    ) }}
-
-),
-
-sessions_in_spans as (
-
-    {{ in_spans(
-        'recent_requests', 'counted_at', ['provider', 'model', 'client', 'session_id'], windows,
-        'reports', timeframes, 'session_id is not null'
-    ) }}
-
-),
-
 latencies_in_windows as (
 
-    {{ in_windows(
-        'recent_requests', 'counted_at', ['provider', 'model', 'duration_ms'], windows, 'reports',
-        timeframes, 'duration_ms is not null'
+    {{ spans_in_windows(
+        'requests_in_spans', ['provider', 'model', 'duration_ms'], windows, 'reports',
+        'duration_ms is not null'
     ) }}
 
 ),
@@ -67,7 +46,8 @@ latencies_in_windows as (
 runs_per_model as (
 
     {{ distinct_in_windows(
-        'runs_in_spans', ['provider', 'model'], ['run_id'], 'total_runs', 'windows_as_spans'
+        'requests_in_spans', ['provider', 'model'], ['run_id'], 'total_runs', 'windows_as_spans',
+        'run_id is not null'
     ) }}
 
 ),
@@ -75,8 +55,8 @@ runs_per_model as (
 sessions_per_model as (
 
     {{ distinct_in_windows(
-        'sessions_in_spans', ['provider', 'model'], ['client', 'session_id'], 'total_sessions',
-        'windows_as_spans'
+        'requests_in_spans', ['provider', 'model'], ['client', 'session_id'], 'total_sessions',
+        'windows_as_spans', 'session_id is not null'
     ) }}
 
 ),
