@@ -1,0 +1,334 @@
+"""Who is forgotten: pseudonyms by keyed hash, and how texts and tables lose what names a person.
+
+The file keeps no identity, but a hash of each under a random key, so that the next delivery about a
+forgotten person is told before anything of it is written.
+"""
+
+import hashlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+FILE = "forgotten.json"
+# What holds one identity and nothing else; it is compared whole, so that no other person's changes.
+IDENTITY_COLUMNS = {"user_id", "created_by", "email", "identity"}
+# The identity of an event, by which its next delivery is known again; and hashes.
+KEPT_COLUMNS = {
+    "run_id", "request_id", "call_id", "message_id", "line_id", "record_id", "series_id",
+    "trace_id", "span_id", "parent_span_id", "head_hash", "content_hash", "settled_hash",
+}  # fmt: skip
+# Words for people, which nothing is joined by: an identity goes wherever it is a word.
+WORDING_COLUMNS = {
+    "path", "detail", "raw_text", "pending_text", "description", "policy_description",
+}  # fmt: skip
+# An identity is not a part of a longer one: `ana` stays in `ana.maria@acme.test`.
+PART_OF_IDENTITY = r"\w@.+%\-"
+STARTS = re.compile(rf"(?<![{PART_OF_IDENTITY}])(?=[{PART_OF_IDENTITY}])")
+ENDS = re.compile(rf"(?![{PART_OF_IDENTITY}])|\.(?![{PART_OF_IDENTITY}])")
+WORD_STARTS, WORD_ENDS = re.compile(r"(?<!\w)(?=[\w+.%\-])"), re.compile(r"(?!\w)")
+RUN_AFTER = re.compile(rf"[{PART_OF_IDENTITY}]*")
+MOST_CACHED = 500_000
+LONGEST_CACHED = 1_000
+
+
+@dataclass
+class Person:
+    """A forgotten person: pseudonyms by the keyed hash of each identity, and their lengths.
+
+    is_finished: whether nothing that was written before still names them.
+    """
+
+    pseudonym: str
+    forgotten_at: str
+    identities: dict[str, str] = field(default_factory=dict)
+    lengths: list[int] = field(default_factory=list)
+    is_finished: bool = False
+
+
+class Forgotten:
+    """The forgotten people of a home; without any, every text and table stays as it is."""
+
+    def __init__(self, file: Path, key: bytes, people: list[Person]) -> None:
+        self._file = file
+        self._key = key
+        self.people = people
+        self._refresh()
+
+    @classmethod
+    def read(cls, home: Path) -> Self:
+        """The forgotten people of a home, none where nobody is."""
+        file = home / FILE
+        if not file.exists():
+            return cls(file, secrets.token_bytes(32), [])
+        try:
+            kept = json.loads(file.read_text(encoding="utf-8"))
+            return cls(
+                file, bytes.fromhex(kept["key"]), [Person(**each) for each in kept["people"]]
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            # Loading on without it would write what is forgotten.
+            raise RuntimeError(
+                f"{file} tells who is forgotten and cannot be read ({error}): restore it."
+            ) from error
+
+    def save(self) -> None:
+        """Write the file anew, for its owner's eyes alone; a crash leaves the old or the new."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        content = {"key": self._key.hex(), "people": [asdict(each) for each in self.people]}
+        written = self._file.with_name(f".{self._file.name}.new")
+        written.unlink(missing_ok=True)
+        descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(written, self._file)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing that was written before names anybody who is forgotten."""
+        return all(person.is_finished for person in self.people)
+
+    def finish(self) -> None:
+        """Note that everything that was written before has been rewritten."""
+        for person in self.people:
+            person.is_finished = True
+        self.save()
+
+    def person_of(self, identity: str) -> Person | None:
+        """The forgotten person whose identity this is."""
+        known = self._hash(identity)
+        return next((person for person in self.people if known in person.identities), None)
+
+    def add(self, user_id: str, others: Iterable[str]) -> Person:
+        """Forget a person: the user id, and what else names them. Saving is the caller's."""
+        pseudonym = f"forgotten-{secrets.token_hex(8)}"
+        person = Person(pseudonym, datetime.now(UTC).isoformat(timespec="seconds"))
+        person.identities[self._hash(user_id)] = pseudonym
+        person.lengths = [len(user_id)]
+        self.people.append(person)
+        for identity in sorted(others):
+            self.learn(person, identity)
+        self._refresh()
+        return person
+
+    def learn(self, person: Person, identity: str) -> None:
+        """One more identity of a forgotten person; what was written before has to be looked at."""
+        known = self._hash(identity)
+        if known in person.identities or not identity:
+            return
+        # Each has a pseudonym of its own, so that no two of them become one; e-mails stay such.
+        number = len(person.identities) + 1
+        ending = "@forgotten.invalid" if "@" in identity else ""
+        person.identities[known] = f"{person.pseudonym}-{number}{ending}"
+        person.lengths = sorted({*person.lengths, len(identity)})
+        person.is_finished = False
+        self._refresh()
+
+    def learn_from(self, name: str, table: pa.Table, owner: Callable[[str], str | None]) -> bool:
+        """Learn what users and identities say of forgotten people; returns whether it was news.
+
+        owner: the user whose identity a text is by what has been loaded before, if anybody's.
+        """
+        column = {"users": "email", "user_identities": "identity"}.get(name)
+        if column is None or not self.people:
+            return False
+        by_user = {known: each for each in self.people for known in each.identities}
+        pseudonyms = {each.pseudonym: each for each in self.people}
+        newest: dict[str, tuple[Any, str]] = {}
+        for user_id, identity, at in zip(
+            *(table[each].to_pylist() for each in ("user_id", column, "updated_at")), strict=True
+        ):
+            if identity and user_id and (identity not in newest or newest[identity][0] <= at):
+                newest[identity] = (at, user_id)
+        is_news = False
+        for identity, (_, user_id) in newest.items():
+            person = pseudonyms.get(user_id) or by_user.get(self._hash(user_id))
+            if person is None or self.whole(identity) != identity or identity in self.own:
+                continue
+            if name == "users" or owner(identity) in (None, user_id, person.pseudonym):
+                self.learn(person, identity)
+                is_news = True
+        return is_news
+
+    @property
+    def own(self) -> set[str]:
+        """The pseudonyms."""
+        return set(self._pseudonyms.values())
+
+    def whole(self, value: str) -> str:
+        """The pseudonym of a value that is an identity of somebody forgotten, else the value."""
+        if len(value) not in self._lengths:
+            return value
+        return self._pseudonyms.get(self._hash(value), value)
+
+    def text(self, value: str) -> str:
+        """A text with a pseudonym for each identity in it that is no part of a longer one."""
+        return self._replaced(value, STARTS, ENDS)
+
+    def wording(self, value: str) -> str:
+        """A text for people with a pseudonym wherever an identity is a word of it."""
+        return self._replaced(self._replaced(value, STARTS, ENDS), WORD_STARTS, WORD_ENDS)
+
+    def json_text(self, value: str, change: Callable[[str], str] | None = None) -> str:
+        """A text, which may be JSON: then what its strings say counts, however it is written."""
+        changed = change or self.text
+        if not self.people:
+            return value
+        if value[:1] in ("{", "["):
+            try:
+                content = json.loads(value)
+            except (ValueError, RecursionError):
+                return changed(value)
+            rewritten = self._json(content, changed)
+            return value if rewritten == content else json.dumps(rewritten, ensure_ascii=False)
+        return changed(value)
+
+    def _json(self, value: Any, change: Callable[[str], str]) -> Any:
+        if isinstance(value, str):
+            return self.json_text(value, change)
+        if isinstance(value, list):
+            return [self._json(item, change) for item in value]
+        if isinstance(value, dict):
+            return {change(name): self._json(item, change) for name, item in value.items()}
+        return value
+
+    def table(self, name: str | None, table: pa.Table) -> pa.Table:
+        """A table of the source `name` (None: of no source) in which nobody forgotten is named."""
+        if not self.people:
+            return table
+        for index, column in enumerate(table.column_names):
+            if name is not None and column in KEPT_COLUMNS:
+                continue
+            if name is not None and column in IDENTITY_COLUMNS:
+                change = self.whole
+            elif column in WORDING_COLUMNS:
+                change = self._json_wording
+            else:
+                change = self.json_text
+            changed = _changed(table[column], change)
+            if changed is not None:
+                table = table.set_column(index, table.schema.field(index), changed)
+        if name == "users":
+            table = self._without_names(table)
+        return table
+
+    def _json_wording(self, value: str) -> str:
+        return self.json_text(value, self.wording)
+
+    def _without_names(self, users: pa.Table) -> pa.Table:
+        own = pa.array([person.pseudonym for person in self.people], pa.string())
+        is_forgotten = pc.is_in(users["user_id"], own)
+        shown = pc.if_else(
+            pc.and_(is_forgotten, pc.is_valid(users["display_name"])),
+            users["user_id"],
+            users["display_name"],
+        )
+        index = users.column_names.index("display_name")
+        return users.set_column(index, users.schema.field(index), shown)
+
+    def _replaced(self, value: str, starts: re.Pattern[str], ends: re.Pattern[str]) -> str:
+        if not self._lengths or len(value) < self._shortest:
+            return value
+        place = (starts is STARTS, value)
+        if place in self._cache:
+            return self._cache[place]
+        parts, position = [], 0
+        for start in starts.finditer(value):
+            if start.start() < position or (starts is WORD_STARTS and _in_email(value, start)):
+                continue
+            for length in self._lengths:
+                end = start.start() + length
+                if end > len(value) or not ends.match(value, end):
+                    continue
+                pseudonym = self._pseudonyms.get(self._hash(value[start.start() : end]))
+                if pseudonym is not None:
+                    parts += [value[position : start.start()], pseudonym]
+                    position = end
+                    break
+        replaced = "".join([*parts, value[position:]]) if parts else value
+        if len(value) <= LONGEST_CACHED:
+            if len(self._cache) >= MOST_CACHED:
+                self._cache.clear()
+            self._cache[place] = replaced
+        return replaced
+
+    def _hash(self, identity: str) -> str:
+        # E-mail compares lower-cased, ids as they are.
+        compared = identity.lower() if "@" in identity else identity
+        text = compared.encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(text, key=self._key, digest_size=16).hexdigest()
+
+    def _refresh(self) -> None:
+        self._pseudonyms = {
+            known: pseudonym
+            for person in self.people
+            for known, pseudonym in person.identities.items()
+        }
+        lengths = {length for person in self.people for length in person.lengths}
+        # The longest first: an id may be the beginning of an e-mail.
+        self._lengths = sorted(lengths, reverse=True)
+        self._shortest = min(lengths, default=0)
+        self._cache: dict[tuple[bool, str], str] = {}
+
+
+def _in_email(text: str, start: re.Match[str]) -> bool:
+    """Whether a word begins inside an e-mail, which is somebody else's."""
+    first = start.start()
+    while first and RUN_AFTER.fullmatch(text[first - 1]):
+        first -= 1
+    run = RUN_AFTER.match(text, first)
+    return run is not None and "@" in run.group()
+
+
+def _changed(column: pa.ChunkedArray, change: Callable[[str], str]) -> pa.ChunkedArray | None:
+    """The column with every text in it changed, or None where nothing changes."""
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        encoded = column.combine_chunks().dictionary_encode()
+        if isinstance(encoded, pa.ChunkedArray):
+            encoded = encoded.combine_chunks()
+        before = encoded.dictionary.to_pylist()
+        after = [None if text is None else change(text) for text in before]
+        if after == before:
+            return None
+        return pa.chunked_array([pa.array(after, kind).take(encoded.indices)])
+    if pa.types.is_map(kind) and not _is_any_changed(column, change):
+        return None
+    if pa.types.is_map(kind) or pa.types.is_list(kind) or pa.types.is_struct(kind):
+        rows = column.to_pylist()
+        changed = [_inner(row, change) for row in rows]
+        return None if changed == rows else pa.chunked_array([pa.array(changed, kind)])
+    return None
+
+
+def _is_any_changed(maps: pa.ChunkedArray, change: Callable[[str], str]) -> bool:
+    """Whether a text among the items of maps of texts changes; each is looked at once."""
+    if not pa.types.is_string(maps.type.item_type):
+        return True
+    texts = {
+        text
+        for chunk in maps.chunks
+        for part in (chunk.keys, chunk.items)
+        for text in pc.unique(part).to_pylist()
+    }
+    return any(text is not None and change(text) != text for text in texts)
+
+
+def _inner(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {name: _inner(item, change) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_inner(item, change) for item in value)
+    return value
