@@ -14,7 +14,7 @@ import re
 import shutil
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -76,7 +76,12 @@ def begin(settings: Settings, asked: str) -> Erasure:
     if person is not None:
         return Erasure(person, person.is_finished, plain=[asked])
     user_id, identities, shared = _identities(settings.raw, asked)
-    person = forgotten.add(user_id, identities - {user_id})
+    names = {
+        row["display_name"]
+        for row in _rows(settings.raw, "users", ["user_id", "display_name"])
+        if row["user_id"] == user_id and row["display_name"]
+    }
+    person = forgotten.add(user_id, identities - {user_id}, names)
     forgotten.save()
     return Erasure(person, False, shared, plain=sorted({user_id, *identities, asked}))
 
@@ -228,7 +233,7 @@ def _rewrite(file: Path, forgotten: Forgotten) -> bool:
     except (OSError, EOFError, zstandard.ZstdError):
         return False
     change = forgotten.text if file.suffix in DATA_ENDINGS else forgotten.wording
-    changed = "\n".join(forgotten.json_text(line, change) for line in text.split("\n"))
+    changed = "\n".join(_rewritten(line, forgotten, change) for line in text.split("\n"))
     if changed == text:
         return False
     written = changed.encode("utf-8", "surrogateescape")
@@ -242,16 +247,31 @@ def _rewrite(file: Path, forgotten: Forgotten) -> bool:
     return True
 
 
+def _rewritten(text: str, forgotten: Forgotten, change: Callable[[str], str]) -> str:
+    """A line or cell without identities, and where there was one, without the name beside it."""
+    changed = forgotten.json_text(text, change)
+    return changed if changed == text else forgotten.json_text(changed, forgotten.without_names)
+
+
 def _rewrite_parquet(file: Path, forgotten: Forgotten) -> bool:
     """Rewrite a Parquet file that is no part of a load."""
     before = pq.read_table(file)
     after = forgotten.table(None, before)
     if after.equals(before):
         return False
+    rows = [
+        row if row == old else {name: _without_name(cell, forgotten) for name, cell in row.items()}
+        for row, old in zip(after.to_pylist(), before.to_pylist(), strict=True)
+    ]
+    after = pa.Table.from_pylist(rows, schema=before.schema)
     beside = _beside(file)
-    pq.write_table(after.cast(before.schema), beside, compression="zstd")
+    pq.write_table(after, beside, compression="zstd")
     _replace(beside, file)
     return True
+
+
+def _without_name(cell: object, forgotten: Forgotten) -> object:
+    return forgotten.without_names(cell) if isinstance(cell, str) else cell
 
 
 def _beside(file: Path) -> Path:
@@ -292,7 +312,7 @@ def _rewrite_rows(connection: sqlite3.Connection, table: str, forgotten: Forgott
     changes = []
     for row in rows:
         after = [
-            forgotten.json_text(value, forgotten.wording) if isinstance(value, str) else value
+            _rewritten(value, forgotten, forgotten.wording) if isinstance(value, str) else value
             for value in row[1:]
         ]
         if after != list(row[1:]):

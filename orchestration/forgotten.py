@@ -44,6 +44,8 @@ LONGEST_CACHED = 1_000
 class Person:
     """A forgotten person: pseudonyms by the keyed hash of each identity, and their lengths.
 
+    names: lengths by the keyed hash of each name they were shown under, until the erasure is
+    finished: others may have the same name, so that it goes only where an identity goes.
     is_finished: whether nothing that was written before still names them.
     """
 
@@ -51,6 +53,7 @@ class Person:
     forgotten_at: str
     identities: dict[str, str] = field(default_factory=dict)
     lengths: list[int] = field(default_factory=list)
+    names: dict[str, int] = field(default_factory=dict)
     is_finished: bool = False
 
 
@@ -101,7 +104,7 @@ class Forgotten:
     def finish(self) -> None:
         """Note that everything that was written before has been rewritten."""
         for person in self.people:
-            person.is_finished = True
+            person.is_finished, person.names = True, {}
         self.save()
 
     def person_of(self, identity: str) -> Person | None:
@@ -109,12 +112,16 @@ class Forgotten:
         known = self._hash(identity)
         return next((person for person in self.people if known in person.identities), None)
 
-    def add(self, user_id: str, others: Iterable[str]) -> Person:
-        """Forget a person: the user id, and what else names them. Saving is the caller's."""
+    def add(self, user_id: str, others: Iterable[str], names: Iterable[str] = ()) -> Person:
+        """Forget a person: the user id, what else identifies them, and the names shown for them.
+
+        Saving is the caller's.
+        """
         pseudonym = f"forgotten-{secrets.token_hex(8)}"
         person = Person(pseudonym, datetime.now(UTC).isoformat(timespec="seconds"))
         person.identities[self._hash(user_id)] = pseudonym
         person.lengths = [len(user_id)]
+        person.names = {self._hash(name): len(name) for name in names}
         self.people.append(person)
         for identity in sorted(others):
             self.learn(person, identity)
@@ -173,11 +180,19 @@ class Forgotten:
 
     def text(self, value: str) -> str:
         """A text with a pseudonym for each identity in it that is no part of a longer one."""
-        return self._replaced(value, STARTS, ENDS)
+        return self._known(value, STARTS, ENDS)
 
     def wording(self, value: str) -> str:
         """A text for people with a pseudonym wherever an identity is a word of it."""
-        return self._replaced(self._replaced(value, STARTS, ENDS), WORD_STARTS, WORD_ENDS)
+        return self._known(self._known(value, STARTS, ENDS), WORD_STARTS, WORD_ENDS)
+
+    def without_names(self, value: str) -> str:
+        """A text that named somebody, with a pseudonym for the name that they were shown under."""
+        for person in self.people:
+            pseudonyms = dict.fromkeys(person.names, person.pseudonym)
+            lengths = sorted(set(person.names.values()), reverse=True)
+            value = self._replaced(value, WORD_STARTS, WORD_ENDS, pseudonyms, lengths)
+        return value
 
     def json_text(self, value: str, change: Callable[[str], str] | None = None) -> str:
         """A text, which may be JSON: then what its strings say counts, however it is written."""
@@ -236,31 +251,41 @@ class Forgotten:
         index = users.column_names.index("display_name")
         return users.set_column(index, users.schema.field(index), shown)
 
-    def _replaced(self, value: str, starts: re.Pattern[str], ends: re.Pattern[str]) -> str:
+    def _known(self, value: str, starts: re.Pattern[str], ends: re.Pattern[str]) -> str:
         if not self._lengths or len(value) < self._shortest:
             return value
         place = (starts is STARTS, value)
         if place in self._cache:
             return self._cache[place]
-        parts, position = [], 0
-        for start in starts.finditer(value):
-            if start.start() < position or (starts is WORD_STARTS and _in_email(value, start)):
-                continue
-            for length in self._lengths:
-                end = start.start() + length
-                if end > len(value) or not ends.match(value, end):
-                    continue
-                pseudonym = self._pseudonyms.get(self._hash(value[start.start() : end]))
-                if pseudonym is not None:
-                    parts += [value[position : start.start()], pseudonym]
-                    position = end
-                    break
-        replaced = "".join([*parts, value[position:]]) if parts else value
+        replaced = self._replaced(value, starts, ends, self._pseudonyms, self._lengths)
         if len(value) <= LONGEST_CACHED:
             if len(self._cache) >= MOST_CACHED:
                 self._cache.clear()
             self._cache[place] = replaced
         return replaced
+
+    def _replaced(
+        self,
+        value: str,
+        starts: re.Pattern[str],
+        ends: re.Pattern[str],
+        pseudonyms: dict[str, str],
+        lengths: list[int],
+    ) -> str:
+        parts, position = [], 0
+        for start in starts.finditer(value):
+            if start.start() < position or (starts is WORD_STARTS and _in_email(value, start)):
+                continue
+            for length in lengths:
+                end = start.start() + length
+                if end > len(value) or not ends.match(value, end):
+                    continue
+                pseudonym = pseudonyms.get(self._hash(value[start.start() : end]))
+                if pseudonym is not None:
+                    parts += [value[position : start.start()], pseudonym]
+                    position = end
+                    break
+        return "".join([*parts, value[position:]]) if parts else value
 
     def _hash(self, identity: str) -> str:
         # E-mail compares lower-cased, ids as they are.
