@@ -15,6 +15,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 
 from orchestration import erasure, exports, models, pages, publish, restatements, telemetry
 from orchestration.asked import asked_report, export_job
+from orchestration.closed import close_off
 from orchestration.forgotten import Forgotten
 from orchestration.landing.contract import read_contract
 from orchestration.landing.load import land
@@ -233,6 +234,7 @@ def _in_order(specs: Iterable[dg.AssetSpec]) -> list[dg.AssetSpec]:
 def _row_counts(settings: Settings) -> dict[tuple[str, ...], int]:
     """Rows of the tables that the night built, as DuckDB's catalogue estimates them."""
     with duckdb.connect(str(settings.build_file)) as connection:
+        close_off(connection)
         found = connection.execute(
             "select schema_name, table_name, estimated_size from duckdb_tables()"
         ).fetchall()
@@ -276,7 +278,7 @@ def export_reports(warehouse: WarehouseHome) -> Iterator[dg.MaterializeResult]:
     """The CSV files of every report."""
     settings = warehouse.settings
     folder = exports.building_folder(settings, read_night(settings))
-    with exports.opened(settings.candidate_file, settings.memory_limit) as connection:
+    with exports.opened(settings.candidate_file, settings.memory_limit, folder) as connection:
         for report in exports.read_reports():
             files = exports.write_report(connection, report, folder)
             (folder / f".{report.name}.json").write_text(json.dumps(files), encoding="utf-8")

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,9 +15,11 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
+from orchestration.closed import close_off
 from orchestration.landing.contract import read_contract
 from orchestration.landing.files import Found, scan
 from orchestration.landing.history import committed_loads
+from orchestration.lock import OTHERS
 from orchestration.night import STORAGE_VERSION, applied_and_published, read_night
 from orchestration.project import CONTRACT, Settings, dagster_home
 from orchestration.timeframes import local_date
@@ -80,6 +83,7 @@ def _storage_version(settings: Settings) -> Findings:
     if not file.exists():
         return
     with duckdb.connect(str(file), read_only=True) as connection:
+        close_off(connection)
         ((tags,),) = connection.execute(
             "select tags['storage_version'] from duckdb_databases() where path is not null"
         ).fetchall()
@@ -155,6 +159,14 @@ def _folders(settings: Settings) -> Findings:
             continue
         if nearest != folder:
             yield OK, f"The {what} {folder} is not there yet, and the first night makes it."
+        elif what == "home" and stat.S_IMODE(folder.stat().st_mode) & OTHERS & 0o007:
+            yield (
+                WARNING,
+                (
+                    f"Every account of this machine can look into the home {folder}: "
+                    "chmod o-rwx it, and let in by its group who shall read."
+                ),
+            )
         else:
             yield OK, f"The {what} {folder} can be written."
 
@@ -241,6 +253,7 @@ def _last_night(settings: Settings) -> Findings:
         yield WARNING, "Nothing is published yet: run `warehouse night`."
         return
     with duckdb.connect(str(file), read_only=True) as connection:
+        close_off(connection)
         ((night_id, as_of),) = connection.execute(
             "select night_id, as_of from quality.night"
         ).fetchall()
@@ -286,6 +299,7 @@ def _exports(settings: Settings) -> Findings:
     if not settings.published_file.exists():
         return
     with duckdb.connect(str(settings.published_file), read_only=True) as connection:
+        close_off(connection)
         ((night_id,),) = connection.execute("select night_id from quality.night").fetchall()
     latest = settings.exports / "latest" / "manifest.json"
     try:

@@ -26,12 +26,13 @@ import pyarrow.parquet as pq
 import zstandard
 
 from orchestration import telemetry
+from orchestration.closed import close_off
 from orchestration.forgotten import FILE, IDENTITY_COLUMNS, Forgotten, Person
 from orchestration.landing.contract import read_contract
 from orchestration.landing.history import committed_loads, load_folder
 from orchestration.landing.load import TELEMETRY, rewrite_part
 from orchestration.project import CONTRACT, Settings, dagster_home
-from orchestration.publish import sync
+from orchestration.publish import quoted, sync
 
 log = logging.getLogger("warehouse")
 
@@ -303,9 +304,9 @@ def _rewrite_sqlite(file: Path, forgotten: Forgotten) -> bool:
 
 
 def _rewrite_rows(connection: sqlite3.Connection, table: str, forgotten: Forgotten) -> int:
-    quoted = _quoted(table)
+    relation = quoted(table)
     try:
-        rows = connection.execute(f"select rowid, * from {quoted}")
+        rows = connection.execute(f"select rowid, * from {relation}")
     except sqlite3.OperationalError:
         return 0  # a table without rowid, which Dagster has none of
     names = [column[0] for column in rows.description[1:]]
@@ -317,14 +318,9 @@ def _rewrite_rows(connection: sqlite3.Connection, table: str, forgotten: Forgott
         ]
         if after != list(row[1:]):
             changes.append((*after, row[0]))
-    places = ", ".join(f"{_quoted(name)} = ?" for name in names)
-    connection.executemany(f"update {quoted} set {places} where rowid = ?", changes)
+    places = ", ".join(f"{quoted(name)} = ?" for name in names)
+    connection.executemany(f"update {relation} set {places} where rowid = ?", changes)
     return len(changes)
-
-
-def _quoted(name: str) -> str:
-    doubled = name.replace('"', '""')
-    return f'"{doubled}"'
 
 
 def _rewrite_sets(settings: Settings, forgotten: Forgotten) -> None:
@@ -413,6 +409,7 @@ def _paths_of(raw: Path, person: Person) -> set[str]:
                 ).to_pylist()
                 continue
             with duckdb.connect() as connection:
+                close_off(connection, raw)
                 rows = connection.execute(
                     "select distinct file_id from read_parquet($1) as r "
                     "where contains(cast(to_json(r) as varchar), $2)",

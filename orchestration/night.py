@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from orchestration import restatements, telemetry
+from orchestration.closed import close_off
 from orchestration.edges import PageWindow, tables_of_time
 from orchestration.forgotten import Forgotten
 from orchestration.landing.contract import read_contract
@@ -182,6 +183,7 @@ def _ask(published_file: Path, query: str) -> list[tuple] | None:
         return None
     try:
         with duckdb.connect(str(published_file), read_only=True) as connection:
+            close_off(connection)
             return connection.execute(query).fetchall()
     except duckdb.Error as error:
         log.info("%s is of an older make or damaged, and is replaced: %s", published_file, error)
@@ -213,6 +215,7 @@ def _applied(build_file: Path, facts: str) -> set[int] | None:
         return None
     try:
         with duckdb.connect(str(build_file)) as connection:
+            close_off(connection)
             rows = connection.execute(
                 "select load_id, facts_version from quality.applied_loads"
             ).fetchall()
@@ -248,6 +251,7 @@ def _start_build_file(build_file: Path) -> None:
     with duckdb.connect() as connection:
         quoted = str(build_file).replace("'", "''")
         connection.execute(f"attach '{quoted}' as building (storage_version '{STORAGE_VERSION}')")
+        close_off(connection)
         connection.execute("create schema building.quality")
 
 

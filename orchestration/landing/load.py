@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from orchestration.closed import close_off
 from orchestration.forgotten import Forgotten
 from orchestration.landing import otlp, parquet, rules
 from orchestration.landing.content import without_content
@@ -195,9 +196,11 @@ class Load:
         self._plain: dict[str, PlainLines] = {}
         self._open_lines = {file.first_file_id: file for file in history.pending()}
         self._connection = duckdb.connect(
-            config={"memory_limit": memory_limit, "autoinstall_known_extensions": False}
+            # What does not fit in memory is no business of the folder that a night is started in.
+            config={"memory_limit": memory_limit, "temp_directory": f"{folder.parent}/.load-spill"}
         )
         self._connection.execute("set TimeZone = 'UTC'")
+        close_off(self._connection)
 
     def close(self) -> None:
         """Close what is open, without committing."""
