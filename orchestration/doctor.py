@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from orchestration.closed import close_off
+from orchestration.forgotten import Forgotten
 from orchestration.landing.contract import read_contract
 from orchestration.landing.files import Found, scan
 from orchestration.landing.history import committed_loads
@@ -54,7 +55,7 @@ def examine(settings: Settings) -> list[Finding]:
         name = check.__name__.strip("_").replace("_", " ")
         try:
             findings += [Finding(name, *found) for found in check(settings)]
-        except (OSError, ValueError, KeyError, duckdb.Error) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, duckdb.Error) as error:
             findings.append(Finding(name, ERROR, f"It cannot be examined: {_one_line(error)}."))
     return findings
 
@@ -329,6 +330,17 @@ def _exports(settings: Settings) -> Findings:
         yield OK, f"The exports show the published night {night_id}."
 
 
+def _forgotten(settings: Settings) -> Findings:
+    forgotten = Forgotten.read(settings.home)
+    if not forgotten.is_finished:
+        yield (
+            WARNING,
+            "An erasure is not finished: `warehouse night` or `warehouse forget` finishes it.",
+        )
+    elif forgotten.people:
+        yield OK, f"{len(forgotten.people)} people are forgotten."
+
+
 def _dagster(_: Settings) -> Findings:
     folder = dagster_home()
     if folder is None:
@@ -361,6 +373,7 @@ CHECKS: tuple[Callable[[Settings], Findings], ...] = (
     _last_night,
     _loads,
     _exports,
+    _forgotten,
     _dagster,
 )
 
