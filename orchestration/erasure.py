@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from orchestration import telemetry
+from orchestration import restatements, telemetry
 from orchestration.closed import close_off
 from orchestration.forgotten import FILE, IDENTITY_COLUMNS, Forgotten, Person
 from orchestration.landing.contract import read_contract
@@ -177,12 +177,14 @@ def _told_together(raw: Path) -> set[frozenset[str]]:
 
 def rewrite_loads(settings: Settings, forgotten: Forgotten) -> None:
     """Rewrite what nights build from, the loads and the closed months, where it names somebody."""
+    # A night that died left its figures in the published database only, with the names of then.
+    restatements.keep_published(settings)
     contract = read_contract(CONTRACT)
     changed = 0
     for load in committed_loads(settings.raw):
         for part in sorted(load_folder(settings.raw, load).glob("*/[!.]*.parquet")):
             changed += rewrite_part(part, forgotten, contract[part.parent.name])
-    for file in _files(settings.home / "closed_months"):
+    for file in _files(settings.closed_months):
         changed += _rewrite(file, forgotten)
     log.info("rewrote %s files that named somebody forgotten", changed)
 
@@ -197,7 +199,7 @@ def finish(settings: Settings) -> None:
     if forgotten.is_finished:
         return
     _rewrite_sets(settings, forgotten)
-    rewritten_before = (settings.raw, settings.home / "closed_months")
+    rewritten_before = (settings.raw, settings.closed_months)
     for folder in (settings.home, dagster_home()):
         for file in _files(folder) if folder else ():
             if file.name != FILE and not any(root in file.parents for root in rewritten_before):
