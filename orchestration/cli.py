@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from orchestration.closed import close_off
 from orchestration.doctor import ERROR, OK, examine
 from orchestration.erasure import ErasureError, begin, landed_files_naming, left_over
 from orchestration.exports import FORMS, read_reports
@@ -708,16 +709,9 @@ def _run_query(connection: duckdb.DuckDBPyConnection, query: str, as_json: bool)
 
 def _published(settings: Settings) -> duckdb.DuckDBPyConnection:
     """The published database, read-only and closed against everything else on the machine."""
-    return duckdb.connect(
-        str(settings.published_file),
-        read_only=True,
-        config={
-            "enable_external_access": False,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "lock_configuration": True,
-        },
-    )
+    connection = duckdb.connect(str(settings.published_file), read_only=True)
+    close_off(connection)
+    return connection
 
 
 def _nothing_published(settings: Settings) -> str:

@@ -27,7 +27,15 @@ import zstandard
 
 from orchestration import restatements, telemetry
 from orchestration.closed import close_off
-from orchestration.forgotten import FILE, IDENTITY_COLUMNS, Forgotten, Person
+from orchestration.forgotten import (
+    FIELDS_OF_PEOPLE,
+    FILE,
+    IDENTITY_COLUMNS,
+    Forgotten,
+    Person,
+    is_weak,
+    spellings,
+)
 from orchestration.landing.contract import read_contract
 from orchestration.landing.history import committed_loads, load_folder
 from orchestration.landing.load import TELEMETRY, rewrite_part
@@ -40,11 +48,13 @@ log = logging.getLogger("warehouse")
 IDENTITY_FIELDS = {"account_uuid", "email", "installation_id", "end_user"}
 BATCH_ROWS = 50_000
 READ_BYTES = 1 << 22
+MACHINE = "installation_id"
 SQLITE, DUCKDB_AT_8 = b"SQLite format 3\0", b"DUCK"
 GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
 BUSY_SECONDS = 30
+CSV_CELL = re.compile(r'("(?:[^"]|"")*"|[^,\r\n]*)(,|\r?\n|$)')
 # Here an identity that is a part of a longer one is somebody else's.
-DATA_ENDINGS = {".csv", ".json", ".jsonl", ".ndjson"}
+DATA_ENDINGS = {".csv", ".html", ".json", ".jsonl", ".ndjson"}
 
 
 class ErasureError(ValueError):
@@ -117,9 +127,7 @@ def _identities(raw: Path, asked: str) -> tuple[str, set[str], dict[str, list[st
         if owners.get(identity, user_id) != user_id
         or by_email.get(identity, {user_id}) != {user_id}
     } | {row["user_id"] for row in users if row["user_id"] != user_id}
-    for together in _told_together(raw):
-        if {_compared(each) for each in together} & {_compared(each) for each in known}:
-            known |= {each for each in together if _compared(each) not in others}
+    known |= _told_with(raw, known, others)
     shared = {
         email: sorted(by_email[_compared(email)] - {user_id})
         for email in sorted(emails)
@@ -152,27 +160,67 @@ def _is_named(raw: Path, identity: str) -> bool:
             table = pq.read_table(part, columns=columns)
             if any(identity in table[column].unique().to_pylist() for column in columns):
                 return True
-    return any(
-        _compared(identity) in {_compared(each) for each in together}
+    return any(_compared(identity) in map(_compared, together) for together in _told_together(raw))
+
+
+def _told_with(raw: Path, known: set[str], others: set[str]) -> set[str]:
+    """What telemetry tells in one record with an identity of a person, and is nobody else's.
+
+    A machine that several accounts or e-mails were seen on tells of nobody but those.
+    """
+    records = [
+        {_compared(text): (text, told_as) for text, told_as in together.items()}
         for together in _told_together(raw)
-    )
+    ]
+    own = {_compared(each) for each in known}
+    told: dict[str, str] = {}
+    before = -1
+    while before < len(own):
+        before = len(own)
+        for record in records:
+            if record.keys() & own:
+                told |= {
+                    each: text
+                    for each, (text, told_as) in record.items()
+                    if told_as != MACHINE and text not in others and each not in others
+                }
+        own |= told.keys()
+    seen_on: dict[str, set[str]] = defaultdict(set)
+    texts: dict[str, str] = {}
+    for record in records:
+        for each, (text, told_as) in record.items():
+            if told_as == MACHINE:
+                texts[each] = text
+                seen_on[each] |= {other for other, (_, what) in record.items() if what != MACHINE}
+    machines = {
+        texts[each]
+        for each, people in seen_on.items()
+        if people and people <= own and not {each, texts[each]} & others
+    }
+    return {*told.values(), *machines}
 
 
-def _told_together(raw: Path) -> set[frozenset[str]]:
-    """The identities that one record of telemetry names, for every record."""
-    names = {
-        row["attribute"]
+def _told_together(raw: Path) -> list[dict[str, str]]:
+    """The identities that one record of telemetry names, with their field, for every record."""
+    fields = {
+        (row["client"], row["attribute"]): row["field"]
         for row in telemetry.rows_of("telemetry_attributes")
         if row["field"] in IDENTITY_FIELDS
     }
-    found = set()
+    columns = ["service_name", "scope_name", "record_name", "attributes", "resource"]
+    found: set[frozenset[tuple[str, str]]] = set()
     for part in _parts(raw, TELEMETRY):
-        for batch in pq.ParquetFile(part).iter_batches(columns=["attributes", "resource"]):
+        for batch in pq.ParquetFile(part).iter_batches(columns=columns):
             for row in batch.to_pylist():
+                client = telemetry.client_of(*(row[each] for each in columns[:3]))
                 pairs = [*(row["attributes"] or ()), *(row["resource"] or ())]
-                found.add(frozenset(text for name, text in pairs if name in names and text))
-    found.discard(frozenset())
-    return found
+                told = {
+                    (text, fields.get((client, name)) or fields.get((telemetry.ANY_CLIENT, name)))
+                    for name, text in pairs
+                    if text
+                }
+                found.add(frozenset((text, told_as) for text, told_as in told if told_as))
+    return [dict(each) for each in found if each]
 
 
 def rewrite_loads(settings: Settings, forgotten: Forgotten) -> None:
@@ -199,6 +247,9 @@ def finish(settings: Settings) -> None:
     if forgotten.is_finished:
         return
     _rewrite_sets(settings, forgotten)
+    for spilled in settings.build_file.parent.glob("*.tmp"):
+        # A killed night left what had not fitted in memory.
+        shutil.rmtree(spilled, ignore_errors=True)
     rewritten_before = (settings.raw, settings.closed_months)
     for folder in (settings.home, dagster_home()):
         for file in _files(folder) if folder else ():
@@ -236,9 +287,15 @@ def _rewrite(file: Path, forgotten: Forgotten) -> bool:
     except (OSError, EOFError, zstandard.ZstdError):
         return False
     change = forgotten.text if file.suffix in DATA_ENDINGS else forgotten.wording
-    changed = "\n".join(_rewritten(line, forgotten, change) for line in text.split("\n"))
+    changed = text
+    if file.suffix == ".csv":
+        changed = _rewritten_columns(text, forgotten) if forgotten.has_weak else text
+        # A backslash is itself in CSV, but where there is JSON in a cell.
+        changed = change(changed)
+    changed = forgotten.json_text(changed, change)
     if changed == text:
         return False
+    changed = _without_names_of_lines(changed, forgotten)
     written = changed.encode("utf-8", "surrogateescape")
     if head.startswith(GZIP):
         written = gzip.compress(written, mtime=0)
@@ -251,9 +308,33 @@ def _rewrite(file: Path, forgotten: Forgotten) -> bool:
 
 
 def _rewritten(text: str, forgotten: Forgotten, change: Callable[[str], str]) -> str:
-    """A line or cell without identities, and where there was one, without the name beside it."""
+    """A text without identities, and where one stood in a line, without the name beside it."""
     changed = forgotten.json_text(text, change)
-    return changed if changed == text else forgotten.json_text(changed, forgotten.without_names)
+    return changed if changed == text else _without_names_of_lines(changed, forgotten)
+
+
+def _without_names_of_lines(changed: str, forgotten: Forgotten) -> str:
+    return "\n".join(
+        forgotten.without_names(line, forgotten.people_in(line)) for line in changed.split("\n")
+    )
+
+
+def _rewritten_columns(text: str, forgotten: Forgotten) -> str:
+    """CSV with pseudonyms in the columns that hold an identity; other bytes stay."""
+    parts: list[str] = []
+    header: list[str] = []
+    column, is_header = 0, True
+    for cell, end in CSV_CELL.findall(text):
+        value = cell[1:-1].replace('""', '"') if cell.startswith('"') else cell
+        if is_header:
+            header.append(re.sub(r"\W", "", value))
+        elif column < len(header) and header[column] in FIELDS_OF_PEOPLE:
+            changed = forgotten.whole(value)
+            cell = cell if changed == value else changed
+        parts += [cell, end]
+        is_line_end = end != ","
+        column, is_header = (0, False) if is_line_end else (column + 1, is_header)
+    return "".join(parts)
 
 
 def _rewrite_parquet(file: Path, forgotten: Forgotten) -> bool:
@@ -263,7 +344,7 @@ def _rewrite_parquet(file: Path, forgotten: Forgotten) -> bool:
     if after.equals(before):
         return False
     rows = [
-        row if row == old else {name: _without_name(cell, forgotten) for name, cell in row.items()}
+        row if row == old else _without_names(row, forgotten)
         for row, old in zip(after.to_pylist(), before.to_pylist(), strict=True)
     ]
     after = pa.Table.from_pylist(rows, schema=before.schema)
@@ -273,8 +354,12 @@ def _rewrite_parquet(file: Path, forgotten: Forgotten) -> bool:
     return True
 
 
-def _without_name(cell: object, forgotten: Forgotten) -> object:
-    return forgotten.without_names(cell) if isinstance(cell, str) else cell
+def _without_names(row: dict, forgotten: Forgotten) -> dict:
+    people = forgotten.people_in(repr(row))
+    return {
+        name: forgotten.without_names(cell, people) if isinstance(cell, str) else cell
+        for name, cell in row.items()
+    }
 
 
 def _beside(file: Path) -> Path:
@@ -352,7 +437,8 @@ def _rewrite_sets(settings: Settings, forgotten: Forgotten) -> None:
                 # It waits to be swept, and whoever reads it would read of the person.
                 shutil.rmtree(folder)
             continue
-        _describe_anew(building, changed)
+        _describe_anew(building, changed, forgotten)
+        _rename(building, forgotten)
         for path in (*(item for item in building.rglob("*") if item.is_dir()), building):
             sync(path)
         os.rename(folder, settings.sets / f".erased-{folder.name}")
@@ -362,14 +448,25 @@ def _rewrite_sets(settings: Settings, forgotten: Forgotten) -> None:
     sync(settings.sets)
 
 
-def _describe_anew(folder: Path, changed: Iterable[Path]) -> None:
+def _rename(folder: Path, forgotten: Forgotten) -> None:
+    """Take identities out of the names of files and folders; the manifest has lost them too."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        name = forgotten.text(path.name)
+        if name != path.name:
+            path.rename(path.with_name(name))
+
+
+def _describe_anew(folder: Path, changed: Iterable[Path], forgotten: Forgotten) -> None:
     """The manifest of a rewritten set: its figures are the same, and its bytes are not."""
     path = folder / "manifest.json"
     if not path.exists():
         return
     manifest = json.loads(path.read_text(encoding="utf-8"))
-    named = {file.relative_to(folder).as_posix(): file for file in changed}
-    for entry in manifest["files"]:
+    named = {}
+    for file in changed:
+        path_in_set = file.relative_to(folder).as_posix()
+        named |= {path_in_set: file, forgotten.text(path_in_set): file}
+    for entry in (*manifest["files"], *manifest.get("pages", ())):
         if entry["path"] in named:
             content = named[entry["path"]].read_bytes()
             entry["bytes"] = len(content)
@@ -386,14 +483,14 @@ def landed_files_naming(settings: Settings, erasure: Erasure) -> list[str]:
     """
     forgotten = Forgotten.read(settings.home)
     paths = _paths_of(settings.raw, erasure.person)
-    wanted = _pattern(erasure.plain)
+    wanted = _Wanted(settings.raw, erasure.plain)
     naming = []
     for file in _files(settings.landing):
         path = os.fsencode(file.relative_to(settings.landing)).decode("utf-8", "backslashreplace")
         if (
             forgotten.wording(path) in paths
-            or wanted.search(path.encode())
-            or any(wanted.search(block) for block in _blocks(file))
+            or wanted.is_in(path.encode())
+            or any(wanted.is_in(block) for block in _blocks(file))
         ):
             naming.append(path)
     return naming
@@ -430,11 +527,45 @@ def glob_safe(path: Path) -> str:
     return re.sub(r"([*?\[])", r"[\1]", str(path))
 
 
-def _pattern(identities: Iterable[str]) -> re.Pattern[bytes]:
-    """Any of the identities as words, also as JSON writes them."""
-    spelled = {identity for each in identities for identity in (each, json.dumps(each)[1:-1])}
-    words = b"|".join(re.escape(each.encode()) for each in sorted(spelled))
-    return re.compile(rb"(?<![0-9A-Za-z_])(?:" + words + rb")(?![0-9A-Za-z_])", re.I)
+class _Wanted:
+    """A search for identities as words, however written, which passes over other people's."""
+
+    def __init__(self, raw: Path, identities: Iterable[str]) -> None:
+        plain = {each for each in identities if not is_weak(each)}
+        others = {
+            other
+            for other in _identities_in(raw)
+            if any(each.lower() in other.lower() and each != other for each in plain)
+        }
+        spelled = {text for each in plain for text in (each, each.lower(), *spellings(each))}
+        longer = {text for each in others for text in (each, *spellings(each))} - spelled
+        words = b"|".join(re.escape(each.encode()) for each in _longest_first(spelled))
+        passed = b"|".join(re.escape(each.encode()) for each in _longest_first(longer))
+        self._pattern = re.compile(
+            rb"(?:%s)|(?<![0-9A-Za-z_])(%s)(?![0-9A-Za-z_])"
+            % (passed or b"(?!)", words or b"(?!)"),
+            re.I,
+        )
+
+    def is_in(self, content: bytes) -> bool:
+        """Whether one of the identities is in a content."""
+        return any(found.group(1) for found in self._pattern.finditer(content))
+
+
+def _longest_first(texts: Iterable[str]) -> list[str]:
+    return sorted(texts, key=lambda text: (-len(text), text))
+
+
+def _identities_in(raw: Path) -> set[str]:
+    """Every identity in the loads, which is everybody else's after an erasure."""
+    found: set[str] = set()
+    for source in read_contract(CONTRACT).values():
+        columns = sorted(IDENTITY_COLUMNS & set(source.schema.names))
+        for part in _parts(raw, source.name) if columns else ():
+            table = pq.read_table(part, columns=columns)
+            for column in columns:
+                found |= {each for each in table[column].unique().to_pylist() if each}
+    return found.union(*_told_together(raw))
 
 
 def _blocks(file: Path) -> Iterator[bytes]:
@@ -462,12 +593,13 @@ def _blocks(file: Path) -> Iterator[bytes]:
 
 def left_over(settings: Settings, erasure: Erasure) -> list[str]:
     """The files of the warehouse that still name the person, by any of the identities known."""
-    wanted = _pattern(erasure.plain)
+    wanted = _Wanted(settings.raw, erasure.plain)
     folders = [settings.home, settings.exports, dagster_home()]
     return sorted(
         str(file)
         for folder in folders
         if folder
         for file in _files(folder)
-        if any(wanted.search(block) for block in _blocks(file))
+        if wanted.is_in(os.fsencode(file.relative_to(folder)))
+        or any(wanted.is_in(block) for block in _blocks(file))
     )

@@ -5,6 +5,7 @@ forgotten person is told before anything of it is written.
 """
 
 import hashlib
+import html
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +23,8 @@ import pyarrow.compute as pc
 FILE = "forgotten.json"
 # What holds one identity and nothing else; it is compared whole, so that no other person's changes.
 IDENTITY_COLUMNS = {"user_id", "created_by", "email", "identity"}
+# Fields of JSON and columns of other files that hold one.
+FIELDS_OF_PEOPLE = {*IDENTITY_COLUMNS, "user_email", "user_name"}
 # The identity of an event, by which its next delivery is known again; and hashes.
 KEPT_COLUMNS = {
     "run_id", "request_id", "call_id", "message_id", "line_id", "record_id", "series_id",
@@ -28,14 +32,26 @@ KEPT_COLUMNS = {
 }  # fmt: skip
 # Words for people, which nothing is joined by: an identity goes wherever it is a word.
 WORDING_COLUMNS = {
-    "path", "detail", "raw_text", "pending_text", "description", "policy_description",
+    "path", "files", "detail", "description", "policy_description",
 }  # fmt: skip
 # An identity is not a part of a longer one: `ana` stays in `ana.maria@acme.test`.
 PART_OF_IDENTITY = r"\w@.+%\-"
 STARTS = re.compile(rf"(?<![{PART_OF_IDENTITY}])(?=[{PART_OF_IDENTITY}])")
 ENDS = re.compile(rf"(?![{PART_OF_IDENTITY}])|\.(?![{PART_OF_IDENTITY}])")
+# One that begins otherwise, such as with a quote, may stand anywhere.
+ODD_STARTS = re.compile(rf"(?<![{PART_OF_IDENTITY}])|(?=[^{PART_OF_IDENTITY}])")
+ORDINARY = re.compile(rf"[{PART_OF_IDENTITY}](?:.*[{PART_OF_IDENTITY}])?", re.S)
 WORD_STARTS, WORD_ENDS = re.compile(r"(?<!\w)(?=[\w+.%\-])"), re.compile(r"(?!\w)")
 RUN_AFTER = re.compile(rf"[{PART_OF_IDENTITY}]*")
+# A text of JSON, also one whose end is cut off, and what stands after a backslash in it.
+JSON_TEXT = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*(?:(?P<end>")|\\?$)?')
+JSON_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.S)
+ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "/": "/"}
+JSON_FIELD = re.compile(
+    rf'("(?:{"|".join(sorted(FIELDS_OF_PEOPLE))})"\s*:\s*)("[^"\\\n]*(?:\\.[^"\\\n]*)*(?:"|$)|-?[0-9]+)'
+)
+# An identity of fewer characters, or without a letter, is as likely a figure or another's.
+SHORTEST_SEARCHED = 3
 MOST_CACHED = 500_000
 LONGEST_CACHED = 1_000
 
@@ -44,6 +60,9 @@ LONGEST_CACHED = 1_000
 class Person:
     """A forgotten person: pseudonyms by the keyed hash of each identity, and their lengths.
 
+    spellings: pseudonyms by the keyed hash of how JSON, CSV, HTML, addresses and tables in Markdown
+    write an identity, where that is not as it is. weak: hashes of identities which are told by
+    their column or field alone. is_odd: whether one begins or ends as no ordinary identity does.
     names: lengths by the keyed hash of each name they were shown under, until the erasure is
     finished: others may have the same name, so that it goes only where an identity goes.
     is_finished: whether nothing that was written before still names them.
@@ -53,6 +72,9 @@ class Person:
     forgotten_at: str
     identities: dict[str, str] = field(default_factory=dict)
     lengths: list[int] = field(default_factory=list)
+    spellings: dict[str, str] = field(default_factory=dict)
+    weak: list[str] = field(default_factory=list)
+    is_odd: bool = False
     names: dict[str, int] = field(default_factory=dict)
     is_finished: bool = False
 
@@ -119,8 +141,7 @@ class Forgotten:
         """
         pseudonym = f"forgotten-{secrets.token_hex(8)}"
         person = Person(pseudonym, datetime.now(UTC).isoformat(timespec="seconds"))
-        person.identities[self._hash(user_id)] = pseudonym
-        person.lengths = [len(user_id)]
+        self._note(person, user_id, pseudonym)
         person.names = {self._hash(name): len(name) for name in names}
         self.people.append(person)
         for identity in sorted(others):
@@ -136,10 +157,21 @@ class Forgotten:
         # Each has a pseudonym of its own, so that no two of them become one; e-mails stay such.
         number = len(person.identities) + 1
         ending = "@forgotten.invalid" if "@" in identity else ""
-        person.identities[known] = f"{person.pseudonym}-{number}{ending}"
-        person.lengths = sorted({*person.lengths, len(identity)})
+        self._note(person, identity, f"{person.pseudonym}-{number}{ending}")
         person.is_finished = False
         self._refresh()
+
+    def _note(self, person: Person, identity: str, pseudonym: str) -> None:
+        known = self._hash(identity)
+        person.identities[known] = pseudonym
+        written = {identity, identity.lower()}
+        if is_weak(identity):
+            person.weak.append(known)
+        else:
+            person.spellings |= {self._hash(each): pseudonym for each in spellings(identity)}
+            written |= spellings(identity)
+            person.is_odd |= not all(ORDINARY.fullmatch(each) for each in written)
+        person.lengths = sorted({*person.lengths, *map(len, written)})
 
     def learn_from(self, name: str, table: pa.Table, owner: Callable[[str], str | None]) -> bool:
         """Learn what users and identities say of forgotten people; returns whether it was news.
@@ -172,6 +204,11 @@ class Forgotten:
         """The pseudonyms."""
         return set(self._pseudonyms.values())
 
+    @property
+    def has_weak(self) -> bool:
+        """Whether an identity is told by its column or field alone."""
+        return any(person.weak for person in self.people)
+
     def whole(self, value: str) -> str:
         """The pseudonym of a value that is an identity of somebody forgotten, else the value."""
         if len(value) not in self._lengths:
@@ -186,46 +223,73 @@ class Forgotten:
         """A text for people with a pseudonym wherever an identity is a word of it."""
         return self._known(self._known(value, STARTS, ENDS), WORD_STARTS, WORD_ENDS)
 
-    def without_names(self, value: str) -> str:
-        """A text that named somebody, with a pseudonym for the name that they were shown under."""
-        for person in self.people:
-            pseudonyms = dict.fromkeys(person.names, person.pseudonym)
-            lengths = sorted(set(person.names.values()), reverse=True)
-            value = self._replaced(value, WORD_STARTS, WORD_ENDS, pseudonyms, lengths)
+    def without_names(self, value: str, people: Iterable[Person] | None = None) -> str:
+        """A text that named people, with a pseudonym for the name that they were shown under.
+
+        people: those that it named; by default everybody.
+        """
+        for person in self.people if people is None else people:
+            if person.names:
+                value = self.json_text(value, self._without_names_of(person))
         return value
 
+    def people_in(self, text: str) -> list[Person]:
+        """The forgotten people whose pseudonym stands in a text."""
+        return [person for person in self.people if person.pseudonym in text]
+
+    def _without_names_of(self, person: Person) -> Callable[[str], str]:
+        pseudonyms = dict.fromkeys(person.names, person.pseudonym)
+        lengths = sorted(set(person.names.values()), reverse=True)
+        return lambda text: self._replaced(text, WORD_STARTS, WORD_ENDS, pseudonyms, lengths)
+
     def json_text(self, value: str, change: Callable[[str], str] | None = None) -> str:
-        """A text, which may be JSON: then what its strings say counts, however it is written."""
+        """A text, which may have JSON in it: then what its texts say counts, however written.
+
+        What does not change stays byte for byte, so that a rejected line is rejected as it was.
+        """
         changed = change or self.text
         if not self.people:
             return value
-        if value[:1] in ("{", "["):
-            try:
-                content = json.loads(value)
-            except (ValueError, RecursionError):
-                return changed(value)
-            rewritten = self._json(content, changed)
-            return value if rewritten == content else json.dumps(rewritten, ensure_ascii=False)
-        return changed(value)
+        if self.has_weak and '"' in value:
+            value = JSON_FIELD.sub(self._field, value)
+        if "\\" not in value:
+            return changed(value)
+        parts, position = [], 0
+        for found in JSON_TEXT.finditer(value):
+            parts += [changed(value[position : found.start()]), self._json(found, changed)]
+            position = found.end()
+        return "".join([*parts, changed(value[position:])])
 
-    def _json(self, value: Any, change: Callable[[str], str]) -> Any:
-        if isinstance(value, str):
-            return self.json_text(value, change)
-        if isinstance(value, list):
-            return [self._json(item, change) for item in value]
-        if isinstance(value, dict):
-            return {change(name): self._json(item, change) for name, item in value.items()}
-        return value
+    def _json(self, found: re.Match[str], change: Callable[[str], str]) -> str:
+        """A text as JSON writes it, from its quote to its quote, or to where it is cut."""
+        written, is_cut = found.group(), found["end"] is None
+        said = _said(written[1:] if is_cut else written[1:-1])
+        changed = self.json_text(said, change)
+        if changed == said:
+            return written
+        rewritten = _as_json(changed)
+        return rewritten[:-1] if is_cut else rewritten
+
+    def _field(self, found: re.Match[str]) -> str:
+        """A field of JSON that holds an identity and nothing else."""
+        written = found.group(2)
+        said = _said(written.strip('"'))
+        changed = self.whole(said)
+        return found.group() if changed == said else found.group(1) + _as_json(changed)
 
     def table(self, name: str | None, table: pa.Table) -> pa.Table:
         """A table of the source `name` (None: of no source) in which nobody forgotten is named."""
         if not self.people:
             return table
+        if name is None and {"kind", "id"} <= set(table.column_names):
+            table = self._without_ids(table)
         for index, column in enumerate(table.column_names):
             if name is not None and column in KEPT_COLUMNS:
                 continue
             if name is not None and column in IDENTITY_COLUMNS:
                 change = self.whole
+            elif column in FIELDS_OF_PEOPLE:
+                change = self._whole_or_text
             elif column in WORDING_COLUMNS:
                 change = self._json_wording
             else:
@@ -236,6 +300,18 @@ class Forgotten:
         if name == "users":
             table = self._without_names(table)
         return table
+
+    def _without_ids(self, names: pa.Table) -> pa.Table:
+        """Names by kind and id, of which some are of users."""
+        ids = [
+            self.whole(each) if each and (kind or "").startswith("user_") else each
+            for kind, each in zip(names["kind"].to_pylist(), names["id"].to_pylist(), strict=True)
+        ]
+        index = names.column_names.index("id")
+        return names.set_column(index, names.schema.field(index), pa.array(ids, pa.string()))
+
+    def _whole_or_text(self, value: str) -> str:
+        return self.json_text(self.whole(value))
 
     def _json_wording(self, value: str) -> str:
         return self.json_text(value, self.wording)
@@ -257,7 +333,9 @@ class Forgotten:
         place = (starts is STARTS, value)
         if place in self._cache:
             return self._cache[place]
-        replaced = self._replaced(value, starts, ends, self._pseudonyms, self._lengths)
+        if self._is_odd and starts is STARTS:
+            value = self._replaced(value, ODD_STARTS, ends, self._searched, self._lengths)
+        replaced = self._replaced(value, starts, ends, self._searched, self._lengths)
         if len(value) <= LONGEST_CACHED:
             if len(self._cache) >= MOST_CACHED:
                 self._cache.clear()
@@ -278,7 +356,7 @@ class Forgotten:
                 continue
             for length in lengths:
                 end = start.start() + length
-                if end > len(value) or not ends.match(value, end):
+                if end > len(value) or not (ends.match(value, end) or _ends_oddly(value, end)):
                     continue
                 pseudonym = pseudonyms.get(self._hash(value[start.start() : end]))
                 if pseudonym is not None:
@@ -299,11 +377,64 @@ class Forgotten:
             for person in self.people
             for known, pseudonym in person.identities.items()
         }
+        weak = {known for person in self.people for known in person.weak}
+        spelled = [person.spellings for person in self.people]
+        self._searched = {
+            known: pseudonym
+            for each in (*spelled, self._pseudonyms)
+            for known, pseudonym in each.items()
+            if known not in weak
+        }
+        self._is_odd = any(person.is_odd for person in self.people)
         lengths = {length for person in self.people for length in person.lengths}
         # The longest first: an id may be the beginning of an e-mail.
         self._lengths = sorted(lengths, reverse=True)
         self._shortest = min(lengths, default=0)
         self._cache: dict[tuple[bool, str], str] = {}
+
+
+def is_weak(identity: str) -> bool:
+    """Whether an identity is too little to be searched for in texts: `7`, `42`, `x`."""
+    return len(identity) < SHORTEST_SEARCHED or not any(map(str.isalpha, identity))
+
+
+def spellings(identity: str) -> set[str]:
+    """How other files write an identity, where that is not as it is."""
+    return {
+        json.dumps(identity)[1:-1],
+        json.dumps(identity, ensure_ascii=False)[1:-1],
+        identity.replace('"', '""'),
+        html.escape(identity, quote=False),
+        html.escape(identity).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
+        identity.replace("|", "\\|").replace("\n", " "),
+        quote(identity, safe="", errors="replace"),
+        quote(identity, safe="", errors="replace").replace(".", "%2E").replace("~", "%7E"),
+        repr(identity)[1:-1],
+    } - {identity}
+
+
+def _said(written: str) -> str:
+    """What a text of JSON says; an escape that JSON has not says itself."""
+
+    def said(found: re.Match[str]) -> str:
+        if found.group(1):
+            return chr(int(found.group(1), 16))
+        return ESCAPED.get(found.group(2), found.group())
+
+    text = JSON_ESCAPE.sub(said, written)
+    # Two halves of a character become one; a half alone stays.
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+def _as_json(text: str) -> str:
+    """A text in quotes; what no file can hold is escaped."""
+    has_half = any("\ud800" <= character <= "\udfff" for character in text)
+    return json.dumps(text, ensure_ascii=has_half)
+
+
+def _ends_oddly(text: str, end: int) -> bool:
+    """Whether the character before ends an identity whatever follows it."""
+    return not RUN_AFTER.fullmatch(text[end - 1])
 
 
 def _in_email(text: str, start: re.Match[str]) -> bool:

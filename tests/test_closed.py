@@ -1,5 +1,6 @@
 """Names and values that want to be SQL or paths, connections that want to see the machine."""
 
+import ast
 import json
 import shutil
 import stat
@@ -7,12 +8,14 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.adapters.duckdb.credentials import DuckDBCredentials
+from dbt.cli.main import dbtRunner
 
-from orchestration import models
-from orchestration.closed import close_off
-from orchestration.lock import held
-from orchestration.project import DBT_PROJECT, Settings
-from tests.conftest import SAMPLE_AS_OF, Warehouse, call
+from orchestration.closed import Plugin, close_off
+from orchestration.night import dbt_environment
+from orchestration.project import DBT_PROJECT, DBT_TARGET, ROOT, Settings
+from tests.conftest import Warehouse, call
 
 SECRET = "canary-0f9e"
 # As names of files and folders: SQL, patterns, line ends, formats, and what looks like a path.
@@ -56,8 +59,11 @@ def awkward(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     (folder / "link.ndjson").symlink_to(outside)
     (folder / "linked").symlink_to(root, target_is_directory=True)
     (warehouse.landing / "users").symlink_to(root, target_is_directory=True)
-    answer = warehouse.night()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOME_API_KEY", SECRET)
+        answer = warehouse.night()
     assert answer.code == 0, answer.error
+    assert SECRET not in answer.output + answer.error
     return warehouse
 
 
@@ -138,31 +144,76 @@ def test_a_closed_connection_reaches_its_folder_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    "leak",
+    ("query", "said"),
     [
-        "select * from read_text('{outside}')",
-        "copy (select 1) to '{outside}'",
-        "set lock_configuration = false",
+        ("select count(*) as n from read_text('{outside}')", "Cannot access file"),
+        ("select count(*) as n from quality.applied_loads", None),
     ],
 )
-def test_dbt_cannot_reach_beyond_the_loads(
-    awkward: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leak: str
+def test_dbt_reaches_its_tables_and_no_file_beside_the_loads(
+    awkward: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: str, said: str
 ) -> None:
     outside = tmp_path / "outside.txt"
     outside.write_text(SECRET, encoding="utf-8")
     settings = Settings.read(awkward.landing, awkward.home, awkward.exports, {})
-    project = tmp_path / "dbt_project"
-    shutil.copytree(DBT_PROJECT, project, ignore=shutil.ignore_patterns("target"))
-    text = (project / "dbt_project.yml").read_text(encoding="utf-8")
-    hook = "{{ expose_sources() }}"
-    begun = text.replace(f'"{hook}"', f'"{hook}"\n  - "{leak.format(outside=outside)}"')
-    (project / "dbt_project.yml").write_text(begun, encoding="utf-8")
-    monkeypatch.setattr(models, "DBT_PROJECT", project)
-    with held(settings.home):
-        outcome = models.build(settings)
-    said = str(outcome.error) + str(outcome.failures)
-    assert "Cannot access file" in said or "configuration has been locked" in said
+    for name, value in dbt_environment(settings).items():
+        monkeypatch.setenv(name, value)
+    shutil.copy(DBT_TARGET / "partial_parse.msgpack", tmp_path)
+    project, target = str(DBT_PROJECT), str(tmp_path)
+    try:
+        answer = dbtRunner().invoke(
+            ["--log-level", "none", "--log-level-file", "none",
+             "show", "--inline", query.format(outside=outside), "--project-dir",
+             project, "--profiles-dir", project, "--target-path", target, "--log-path", target]
+        )  # fmt: skip
+    finally:
+        DuckDBConnectionManager.close_all_connections()
+    problems = str(answer.exception) + str([each.message for each in answer.result or ()])
+    assert answer.success == (said is None), problems
+    assert said is None or said in problems
+
+
+@pytest.mark.parametrize(
+    "leak",
+    [
+        "select * from read_text('{outside}')",
+        "copy (select 1) to '{outside}'",
+        "attach '{outside}.duckdb' as other",
+        "set lock_configuration = false",
+        "set enable_external_access = true",
+    ],
+)
+def test_what_dbt_connects_with_is_closed_off(tmp_path: Path, leak: str) -> None:
+    outside, build = tmp_path / "outside.txt", tmp_path / "home" / "build" / "warehouse.duckdb"
+    outside.write_text(SECRET, encoding="utf-8")
+    for folder in ("build", "raw"):
+        (tmp_path / "home" / folder).mkdir(parents=True)
+    (tmp_path / "home" / "raw" / "a.csv").write_text("a\n1\n", encoding="utf-8")
+    plugin = Plugin(
+        "closed", {}, DuckDBCredentials(path=str(build), database="warehouse", schema="main")
+    )
+    with duckdb.connect(str(build)) as connection:
+        plugin.configure_connection(connection)
+        inside = f"from read_csv('{tmp_path}/home/raw/a.csv')"
+        assert connection.execute(inside).fetchall() == [(1,)]
+        assert connection.execute("select current_setting('TimeZone')").fetchall() == [("UTC",)]
+        with pytest.raises(duckdb.Error):
+            connection.execute(leak.format(outside=outside)).fetchall()
     assert outside.read_text(encoding="utf-8") == SECRET
+
+
+def test_every_connection_is_closed_off_where_it_is_opened() -> None:
+    opened = []
+    for path in sorted((ROOT / "orchestration").rglob("*.py")):
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(function, ast.FunctionDef):
+                body = ast.unparse(function)
+                if "duckdb.connect(" in body:
+                    opened.append(function.name)
+                    assert body.count("duckdb.connect(") == body.count("close_off("), (
+                        f"{path.name}: {function.name} opens a connection: close it off, too."
+                    )
+    assert len(opened) > 15
 
 
 def test_the_profile_names_no_secret_and_closes_the_connection() -> None:
@@ -180,19 +231,9 @@ def test_other_accounts_of_the_machine_read_neither_home_nor_exports(awkward: Wa
                 assert stat.S_IMODE(path.stat().st_mode) & 0o007 == 0, path
 
 
-def test_a_secret_of_the_environment_is_in_no_file_and_no_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SOME_API_KEY", SECRET)
-    landing = tmp_path / "landing"
-    (landing / "agent_runs").mkdir(parents=True)
-    (landing / "agent_runs" / "a.ndjson").write_text(run(1), encoding="utf-8")
-    warehouse = Warehouse.below(tmp_path, landing)
-    answer = warehouse.night(as_of=SAMPLE_AS_OF)
-    assert answer.code == 0, answer.error
-    assert SECRET not in answer.output + answer.error
+def test_a_secret_of_the_environment_is_in_no_file(awkward: Warehouse) -> None:
     assert [
         path
-        for path in (*warehouse.home.rglob("*"), *warehouse.exports.rglob("*"))
+        for path in (*awkward.home.rglob("*"), *awkward.exports.rglob("*"))
         if path.is_file() and SECRET.encode() in path.read_bytes()
     ] == []

@@ -27,6 +27,7 @@ from orchestration.landing.files import (
     hash_until,
     kind_of,
     lines_between,
+    scan,
     unpacked,
 )
 from orchestration.landing.history import (
@@ -159,6 +160,11 @@ class _Replay(Load):
             load_id, folder, landing, contract, history, forgotten, keeps_content, memory_limit
         )
         self._known = {file.file_id: file for file in landed}
+        # Where a path names somebody forgotten, it lies under another than is written down.
+        self._lying = {
+            forgotten.wording(entry.path): entry.path
+            for entry in (scan(landing, contract) if forgotten.people else ())
+        }
         # By the first part of a file: the paths that its content has been found under.
         self._paths: dict[int, list[str]] = defaultdict(list)
         for file in landed:
@@ -197,7 +203,7 @@ class _Replay(Load):
     def _lying_at(self, before: LandedFile) -> Path | None:
         """Where the content of a part lies now, up to its end, or None."""
         for path in self._paths[before.first_file_id or before.file_id]:
-            file = self.landing / path
+            file = self.landing / self._lying.get(path, path)
             try:
                 if (
                     not file.is_symlink()
