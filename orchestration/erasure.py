@@ -66,14 +66,12 @@ class Erasure:
     """What became of a request to be forgotten.
 
     was_finished: an earlier request had done everything. shared: user id by identity that somebody
-    else has, too. landed: files of the landing zone that still name the person.
+    else has, too. plain: the identities as far as this request knows them.
     """
 
     person: Person
     was_finished: bool
     shared: dict[str, list[str]] = field(default_factory=dict)
-    landed: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
     plain: list[str] = field(default_factory=list)
 
 
@@ -539,12 +537,8 @@ class _Wanted:
         }
         spelled = {text for each in plain for text in (each, each.lower(), *spellings(each))}
         longer = {text for each in others for text in (each, *spellings(each))} - spelled
-        words = b"|".join(re.escape(each.encode()) for each in _longest_first(spelled))
-        passed = b"|".join(re.escape(each.encode()) for each in _longest_first(longer))
         self._pattern = re.compile(
-            rb"(?:%s)|(?<![0-9A-Za-z_])(%s)(?![0-9A-Za-z_])"
-            % (passed or b"(?!)", words or b"(?!)"),
-            re.I,
+            rb"(?:%s)|(?<![0-9A-Za-z_])(%s)(?![0-9A-Za-z_])" % (_any_of(longer), _any_of(spelled))
         )
 
     def is_in(self, content: bytes) -> bool:
@@ -552,8 +546,15 @@ class _Wanted:
         return any(found.group(1) for found in self._pattern.finditer(content))
 
 
-def _longest_first(texts: Iterable[str]) -> list[str]:
-    return sorted(texts, key=lambda text: (-len(text), text))
+def _any_of(texts: Iterable[str]) -> bytes:
+    """A pattern of texts, the longest first; e-mails in upper or lower case."""
+    ordered = sorted(texts, key=lambda text: (-len(text), text))
+    patterns = [
+        b"(?i:%s)" % re.escape(text.encode()) if re.search("@|%40", text) else
+        re.escape(text.encode())
+        for text in ordered
+    ]  # fmt: skip
+    return b"|".join(patterns) or b"(?!)"
 
 
 def _identities_in(raw: Path) -> set[str]:

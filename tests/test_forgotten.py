@@ -26,7 +26,7 @@ import zstandard
 from orchestration import erasure
 from orchestration.forgotten import Forgotten
 from orchestration.landing.contract import read_contract
-from orchestration.landing.load import land
+from orchestration.landing.load import LONGEST_RAW_TEXT, land
 from orchestration.landing.replay import replay
 from orchestration.project import CONTRACT, Settings
 from tests.conftest import SAMPLE_LANDING, Answer, Warehouse, call
@@ -489,6 +489,7 @@ PEOPLE = [
     ("Ünï-🚀", "ünï@acme.test", "Ünï"),
     ("back\\slash", "back+slash@acme.test", "back"),
     ("42", "forty.two@acme.test", "4242"),
+    ("user_eva", "eva@acme.test", "USER_EVA"),
     ("=cmd()", "cmd@acme.test", "cmd"),
 ]
 
@@ -594,8 +595,10 @@ def test_a_rejected_row_comes_back_under_its_pseudonym(tmp_path: Path) -> None:
     write(settings.landing / "users" / "a.ndjson",
           {"user_id": USER, "email": EMAIL, "updated_at": at})  # fmt: skip
     row = {"user_id": USER, "started_at": at, "status": "halted", "note": f"by {EMAIL}"}
-    for name in (USER, "gone"):
-        write(settings.landing / "agent_runs" / f"{name}.ndjson", {"run_id": name, **row})
+    # Too long to be kept, so that it is read from a file whose path names the person.
+    for name, note in ((USER, "x" * LONGEST_RAW_TEXT), ("gone", "")):
+        line = {"run_id": name, **row, "more": note}
+        write(settings.landing / "agent_runs" / f"{name}.ndjson", line)
     landed(settings)
     own = erased(settings, USER).person.pseudonym
     # One is read again from the landing zone, one from what was kept of it.
