@@ -30,7 +30,7 @@ def publish_again(settings: Settings, relations: set[tuple[str, str]]) -> None:
 
 def export_again(settings: Settings, folder: Path) -> None:
     """Write every report of the published file as a night does."""
-    with exports.opened(settings.published_file, settings.memory_limit) as connection:
+    with exports.opened(settings.published_file, settings.memory_limit, folder) as connection:
         for report in exports.read_reports():
             exports.write_report(connection, report, folder)
 

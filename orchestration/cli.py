@@ -19,14 +19,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from orchestration.closed import close_off
 from orchestration.doctor import ERROR, OK, examine
+from orchestration.erasure import ErasureError, begin, landed_files_naming, left_over
 from orchestration.exports import FORMS, read_reports
 from orchestration.filters import FILTERS, filters_of
 from orchestration.landing.contract import read_contract
 from orchestration.landing.history import committed_loads
 from orchestration.landing.replay import ReplayReport, replay
 from orchestration.lock import HomeIsBusy, held
-from orchestration.night import Night, applied_and_published, has_news, read_night
+from orchestration.night import (
+    Night,
+    applied_and_published,
+    has_news,
+    published_as_of,
+    read_night,
+)
 from orchestration.project import CONTRACT, SEEDS, Settings, SettingsError
 from orchestration.reports import AskedExport, AskError, report_named, write_asked
 from orchestration.restatements import count_restated
@@ -90,6 +98,16 @@ after the contract, a seed or the loader was mended:
 """
 
 
+FORGET_EXAMPLES = """\
+examples:
+  warehouse forget --user user_17
+  warehouse forget --user eva@acme.example
+After it, neither the id nor e-mails nor installations of the person are in the loads, databases,
+exports, rejected rows and logs of the warehouse; figures stand under a pseudonym. The landing zone
+is others': the files there that still name the person are listed for their owner to delete.
+"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, by default that of the command line; returns its exit code."""
     options = _parser().parse_args(arguments)
@@ -105,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return options.run(settings, options)
     except SettingsError as error:
         return _fail(str(error), USAGE)
-    except AskError as error:
+    except (AskError, ErasureError) as error:
         return _fail(str(error), USAGE)
     except duckdb.CatalogException as error:
         return _fail(
@@ -171,6 +189,14 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("--landing", metavar="DIR", help="where files land")
     again.add_argument("--reason", help="only rows that were rejected for this reason")
     again.add_argument("--dry-run", action="store_true", help="write nothing")
+    forget = command(
+        "forget", "erase what names a person, and keep every figure", forget_user, FORGET_EXAMPLES
+    )
+    forget.add_argument("--landing", metavar="DIR", help="where files land")
+    forget.add_argument("--exports", metavar="DIR", help="where CSV sets are written")
+    forget.add_argument(
+        "--user", required=True, metavar="ID", help="the user id, an e-mail or another identity"
+    )
     doctor = command(
         "doctor", "say whether a night could run, and how the last one went", run_doctor
     )
@@ -219,7 +245,7 @@ def _parser() -> argparse.ArgumentParser:
         "--output", metavar="FILE|-", default="-", help="where to write (default: - for the output)"
     )
     export.add_argument("--format", choices=FORMS, default="csv", help="default: %(default)s")
-    for added in (night, status, rejects, again, doctor, sql, listing):
+    for added in (night, status, rejects, again, forget, doctor, sql, listing):
         added.add_argument("--json", action="store_true", help="print JSON for a machine to read")
     return parser
 
@@ -494,6 +520,69 @@ def _counts_of(report: ReplayReport) -> dict[str, Counter[str]]:
     return {"loaded": report.loaded, "kept": report.kept, "gone": report.gone}
 
 
+def forget_user(settings: Settings, options: argparse.Namespace) -> int:
+    """Note who is forgotten, and run the night that erases them as of the published instant."""
+    options.full_refresh, options.full_check = True, False
+    try:
+        with held(settings.home):
+            erasure = begin(settings, options.user)
+        if not erasure.was_finished:
+            published = published_as_of(settings)
+            as_of = published or latest_midnight(datetime.now(UTC), settings.timezone)
+            _execute_nightly(settings, options, as_of)
+    except HomeIsBusy as error:
+        return _fail(str(error), BUSY)
+    except ErasureError:
+        raise
+    except Exception as error:
+        sentence = _sentence(error).rstrip(".")
+        return _fail(
+            f"{sentence}. The erasure has begun and is not finished: ask again, or run a night.",
+            BUSY if _is_busy(error) else FAILED,
+        )
+    landed = landed_files_naming(settings, erasure)
+    left = left_over(settings, erasure)
+    code = FAILED if left else PUBLISHED
+    if options.json:
+        print(
+            json.dumps(
+                {
+                    "exit_code": code,
+                    "pseudonym": erasure.person.pseudonym,
+                    "was_forgotten": erasure.was_finished,
+                    "identities": len(erasure.person.identities),
+                    "shared_with": erasure.shared,
+                    "landed_files": landed,
+                    "left": left,
+                }
+            )
+        )
+        return code
+    for identity, others in erasure.shared.items():
+        print(
+            f"Shared: {identity} was an identity of {', '.join(others)}, too: forget them as well?"
+        )
+    for path in landed:
+        print(f"landed     {settings.landing / path}")
+    if landed:
+        print(
+            f"{len(landed)} files of the landing zone name the person: it is read only here, so "
+            "ask its owner to delete them."
+        )
+    for path in left:
+        print(f"left       {path}")
+    if left:
+        return _fail(
+            f"{len(left)} files still hold an identity, as a part of a key or of another "
+            "text: see them, and delete what may go.",
+            code,
+        )
+    outcome = "Was forgotten already" if erasure.was_finished else "Forgotten"
+    count = len(erasure.person.identities)
+    print(f"{outcome}: {erasure.person.pseudonym} stands in place of {count} identities.")
+    return code
+
+
 def run_doctor(settings: Settings, options: argparse.Namespace) -> int:
     """Print one line for everything that was examined; fails where something is an error."""
     findings = examine(settings)
@@ -620,16 +709,9 @@ def _run_query(connection: duckdb.DuckDBPyConnection, query: str, as_json: bool)
 
 def _published(settings: Settings) -> duckdb.DuckDBPyConnection:
     """The published database, read-only and closed against everything else on the machine."""
-    return duckdb.connect(
-        str(settings.published_file),
-        read_only=True,
-        config={
-            "enable_external_access": False,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "lock_configuration": True,
-        },
-    )
+    connection = duckdb.connect(str(settings.published_file), read_only=True)
+    close_off(connection)
+    return connection
 
 
 def _nothing_published(settings: Settings) -> str:

@@ -13,8 +13,10 @@ import duckdb
 import pandas as pd
 from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 
-from orchestration import exports, models, pages, publish, restatements, telemetry
+from orchestration import erasure, exports, models, pages, publish, restatements, telemetry
 from orchestration.asked import asked_report, export_job
+from orchestration.closed import close_off
+from orchestration.forgotten import Forgotten
 from orchestration.landing.contract import read_contract
 from orchestration.landing.load import land
 from orchestration.lock import held
@@ -116,6 +118,9 @@ def load(
     """Load what is new in the landing zone, and set the parameters of the night."""
     settings = warehouse.settings
     exports.check_writable(settings)
+    forgotten = Forgotten.read(settings.home)
+    if not forgotten.is_finished:
+        erasure.rewrite_loads(settings, forgotten)
     report = land(
         settings.landing,
         settings.raw,
@@ -129,7 +134,12 @@ def load(
         if config.as_of
         else latest_midnight(datetime.now(UTC), settings.timezone)
     )
-    night = prepare(settings, as_of, report.ignored, config.full_refresh, config.full_check)
+    forgotten = Forgotten.read(settings.home)
+    if report.has_learnt:
+        # The delivery told another identity of somebody forgotten, which earlier ones may name.
+        erasure.rewrite_loads(settings, forgotten)
+    full_refresh = config.full_refresh or not forgotten.is_finished
+    night = prepare(settings, as_of, report.ignored, full_refresh, config.full_check)
     log.info(
         "night %s as of %s: %s files read, %s rows loaded, %s rejected",
         night.night_id,
@@ -224,6 +234,7 @@ def _in_order(specs: Iterable[dg.AssetSpec]) -> list[dg.AssetSpec]:
 def _row_counts(settings: Settings) -> dict[tuple[str, ...], int]:
     """Rows of the tables that the night built, as DuckDB's catalogue estimates them."""
     with duckdb.connect(str(settings.build_file)) as connection:
+        close_off(connection)
         found = connection.execute(
             "select schema_name, table_name, estimated_size from duckdb_tables()"
         ).fetchall()
@@ -267,7 +278,7 @@ def export_reports(warehouse: WarehouseHome) -> Iterator[dg.MaterializeResult]:
     """The CSV files of every report."""
     settings = warehouse.settings
     folder = exports.building_folder(settings, read_night(settings))
-    with exports.opened(settings.candidate_file, settings.memory_limit) as connection:
+    with exports.opened(settings.candidate_file, settings.memory_limit, folder) as connection:
         for report in exports.read_reports():
             files = exports.write_report(connection, report, folder)
             (folder / f".{report.name}.json").write_text(json.dumps(files), encoding="utf-8")
@@ -389,6 +400,7 @@ def published(warehouse: WarehouseHome) -> dg.MaterializeResult:
     exports.show_set(settings, night)
     restatements.keep_published(settings)
     swept = exports.sweep(settings)
+    erasure.finish(settings)
     return dg.MaterializeResult(
         metadata={
             "night_id": night.night_id,

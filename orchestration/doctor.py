@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,9 +15,12 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
+from orchestration.closed import close_off
+from orchestration.forgotten import Forgotten
 from orchestration.landing.contract import read_contract
 from orchestration.landing.files import Found, scan
 from orchestration.landing.history import committed_loads
+from orchestration.lock import OTHERS
 from orchestration.night import STORAGE_VERSION, applied_and_published, read_night
 from orchestration.project import CONTRACT, Settings, bytes_of, dagster_home
 from orchestration.timeframes import local_date
@@ -49,7 +53,7 @@ def examine(settings: Settings) -> list[Finding]:
         name = check.__name__.strip("_").replace("_", " ")
         try:
             findings += [Finding(name, *found) for found in check(settings)]
-        except (OSError, ValueError, KeyError, duckdb.Error) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, duckdb.Error) as error:
             findings.append(Finding(name, ERROR, f"It cannot be examined: {_one_line(error)}."))
     return findings
 
@@ -78,6 +82,7 @@ def _storage_version(settings: Settings) -> Findings:
     if not file.exists():
         return
     with duckdb.connect(str(file), read_only=True) as connection:
+        close_off(connection)
         ((tags,),) = connection.execute(
             "select tags['storage_version'] from duckdb_databases() where path is not null"
         ).fetchall()
@@ -153,6 +158,14 @@ def _folders(settings: Settings) -> Findings:
             continue
         if nearest != folder:
             yield OK, f"The {what} {folder} is not there yet, and the first night makes it."
+        elif what == "home" and stat.S_IMODE(folder.stat().st_mode) & OTHERS & 0o007:
+            yield (
+                WARNING,
+                (
+                    f"Every account of this machine can look into the home {folder}: "
+                    "chmod o-rwx it, and let in by its group who shall read."
+                ),
+            )
         else:
             yield OK, f"The {what} {folder} can be written."
 
@@ -239,6 +252,7 @@ def _last_night(settings: Settings) -> Findings:
         yield WARNING, "Nothing is published yet: run `warehouse night`."
         return
     with duckdb.connect(str(file), read_only=True) as connection:
+        close_off(connection)
         ((night_id, as_of),) = connection.execute(
             "select night_id, as_of from quality.night"
         ).fetchall()
@@ -284,6 +298,7 @@ def _exports(settings: Settings) -> Findings:
     if not settings.published_file.exists():
         return
     with duckdb.connect(str(settings.published_file), read_only=True) as connection:
+        close_off(connection)
         ((night_id,),) = connection.execute("select night_id from quality.night").fetchall()
     latest = settings.exports / "latest" / "manifest.json"
     try:
@@ -311,6 +326,17 @@ def _exports(settings: Settings) -> Findings:
         yield WARNING, f"The link {dangling[0]} of the exports leads nowhere: remove it."
     else:
         yield OK, f"The exports show the published night {night_id}."
+
+
+def _forgotten(settings: Settings) -> Findings:
+    forgotten = Forgotten.read(settings.home)
+    if not forgotten.is_finished:
+        yield (
+            WARNING,
+            "An erasure is not finished: `warehouse night` or `warehouse forget` finishes it.",
+        )
+    elif forgotten.people:
+        yield OK, f"{len(forgotten.people)} people are forgotten."
 
 
 def _dagster(_: Settings) -> Findings:
@@ -345,6 +371,7 @@ CHECKS: tuple[Callable[[Settings], Findings], ...] = (
     _last_night,
     _loads,
     _exports,
+    _forgotten,
     _dagster,
 )
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 
+from orchestration.closed import close_off
 from orchestration.night import Night
 from orchestration.project import SEEDS, Settings
 from orchestration.publish import sync
@@ -142,14 +143,15 @@ def start_set(settings: Settings, night: Night) -> None:
 
 
 @contextmanager
-def opened(database: Path, memory_limit: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The database read-only, to write reports from.
+def opened(database: Path, memory_limit: str, folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The database read-only, to write reports below a folder from.
 
     memory_limit: a size as DuckDB reads it, such as 2GB.
     """
     with duckdb.connect(str(database), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute("set memory_limit = ?", [memory_limit])
+        close_off(connection, folder)
         yield connection
 
 
@@ -323,6 +325,7 @@ def finish_set(
     """
     building = building_folder(settings, night)
     with duckdb.connect(str(database), read_only=True) as connection:
+        close_off(connection)
         row = connection.execute("select data_through from quality.night").fetchone()
         rejected = connection.execute(
             "select reason, count(*) from quality.rejected_rows group by reason order by reason"

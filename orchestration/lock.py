@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+# The rights that other accounts of the machine do not get.
+OTHERS = 0o027
+
 
 class HomeIsBusy(RuntimeError):
     """Another night works in this home; the text names its process and start."""
@@ -16,12 +19,23 @@ class HomeIsBusy(RuntimeError):
 @contextmanager
 def held(home: Path) -> Iterator[None]:
     """Hold the home for the time of the block; raises HomeIsBusy where another process does."""
+    # What is written while the home is held is for the account and its group alone.
+    mask = os.umask(OTHERS)
     try:
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RuntimeError(
-            f"The home {home} cannot be made ({error.strerror}): name another with --home."
-        ) from error
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RuntimeError(
+                f"The home {home} cannot be made ({error.strerror}): name another with --home."
+            ) from error
+        with _locked(home):
+            yield
+    finally:
+        os.umask(mask)
+
+
+@contextmanager
+def _locked(home: Path) -> Iterator[None]:
     with (home / "lock").open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
+from orchestration.closed import close_off
 from orchestration.filters import TIMES
 from orchestration.night import dbt_environment
 from orchestration.project import (
@@ -137,6 +138,7 @@ def record_queries(settings: Settings, outcome: BuildOutcome) -> None:
         for unique_id in sorted(counting)
     ]
     with duckdb.connect(str(settings.build_file)) as connection:
+        close_off(connection)
         connection.execute("delete from quality.report_queries")
         connection.executemany("insert into quality.report_queries values ($1, $2, $3)", rows)
 

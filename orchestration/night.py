@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -14,7 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from orchestration import restatements, telemetry
+from orchestration.closed import close_off
 from orchestration.edges import PageWindow, tables_of_time
+from orchestration.forgotten import Forgotten
 from orchestration.landing.contract import read_contract
 from orchestration.landing.files import Ignored, scan
 from orchestration.landing.history import committed_loads, load_folder, read_history
@@ -137,6 +139,8 @@ def has_news(settings: Settings, as_of: datetime) -> bool:
     )
     if published is None or published[1:6] != wanted:
         return True
+    if not Forgotten.read(settings.home).is_finished:
+        return True
     manifest = settings.exports / "latest" / "manifest.json"
     dated = settings.exports / local_date(as_of, settings.timezone).isoformat() / "manifest.json"
     if {_night_id_of(manifest), _night_id_of(dated)} != {published[0]}:
@@ -154,7 +158,10 @@ def _lands_anything(settings: Settings, known_ignored: set[tuple[str, str]]) -> 
     sources = [name for name, source in contract.items() if source.role != "bookkeeping"]
     history = read_history(settings.raw)
     entries = list(scan(settings.landing, sources))
-    ignored = {(entry.path, entry.reason) for entry in entries if isinstance(entry, Ignored)}
+    shown = Forgotten.read(settings.home).wording
+    ignored = {
+        (shown(entry.path), shown(entry.reason)) for entry in entries if isinstance(entry, Ignored)
+    }
     return bool(history.unknown(entries) or history.pending()) or ignored != known_ignored
 
 
@@ -164,12 +171,19 @@ def applied_and_published(published_file: Path) -> set[int]:
     return {row[0] for row in rows or ()}
 
 
+def published_as_of(settings: Settings) -> datetime | None:
+    """The instant that the published figures look back from; None where nothing is published."""
+    published = _published_night(settings.published_file)
+    return published[1].replace(tzinfo=UTC) if published else None
+
+
 def _ask(published_file: Path, query: str) -> list[tuple] | None:
     """What the published file answers; None where there is none, or one of an older make."""
     if not published_file.exists():
         return None
     try:
         with duckdb.connect(str(published_file), read_only=True) as connection:
+            close_off(connection)
             return connection.execute(query).fetchall()
     except duckdb.Error as error:
         log.info("%s is of an older make or damaged, and is replaced: %s", published_file, error)
@@ -201,6 +215,7 @@ def _applied(build_file: Path, facts: str) -> set[int] | None:
         return None
     try:
         with duckdb.connect(str(build_file)) as connection:
+            close_off(connection)
             rows = connection.execute(
                 "select load_id, facts_version from quality.applied_loads"
             ).fetchall()
@@ -236,6 +251,7 @@ def _start_build_file(build_file: Path) -> None:
     with duckdb.connect() as connection:
         quoted = str(build_file).replace("'", "''")
         connection.execute(f"attach '{quoted}' as building (storage_version '{STORAGE_VERSION}')")
+        close_off(connection)
         connection.execute("create schema building.quality")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 
+from orchestration.closed import close_off
 from orchestration.project import Settings
 
 
@@ -15,13 +16,14 @@ def stage_candidate(settings: Settings, relations: set[tuple[str, str]]) -> Path
     relations: schema and name of what the project builds; what an older one left is dropped.
     """
     with duckdb.connect(str(settings.build_file)) as connection:
+        close_off(connection)
         found = connection.execute(
             "select schema_name, table_name, 'table' from duckdb_tables() union all "
             "select schema_name, view_name, 'view' from duckdb_views() where not internal"
         ).fetchall()
         for schema, name, kind in found:
             if (schema, name) not in relations:
-                connection.execute(f'drop {kind} "{schema}"."{name}"')
+                connection.execute(f"drop {kind} {quoted(schema)}.{quoted(name)}")
         connection.execute("checkpoint")
     candidate = settings.candidate_file
     candidate.parent.mkdir(parents=True, exist_ok=True)
@@ -35,6 +37,12 @@ def publish_candidate(settings: Settings) -> None:
     """Put the candidate in the place of the published file: readers see the old or the new."""
     os.replace(settings.candidate_file, settings.published_file)
     sync(settings.published_file.parent)
+
+
+def quoted(name: str) -> str:
+    """A name as SQL takes it, whatever is in it."""
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
 
 
 def sync(path: Path) -> None:

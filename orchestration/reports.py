@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pyarrow as pa
 
+from orchestration.closed import close_off
 from orchestration.edges import PageWindow, tables_of_time
 from orchestration.exports import FORMS, Report, read_reports, write_file, write_timeframes
 from orchestration.filters import (
@@ -104,7 +105,7 @@ def write_asked(settings: Settings, asked: AskedExport, file: Path) -> str:
     if asked.as_user is not None:
         granted = organisations_granted(published, asked.as_user, report.roles)
     ask = Ask(report, window, asked.filters, asked.include_sub_organisations)
-    with answered(published, ask, settings.memory_limit, granted) as connection:
+    with answered(published, ask, settings.memory_limit, granted, file.parent) as connection:
         ((rows,),) = connection.execute("select count(*) from exported").fetchall()
         part = file.with_name(f".{file.name}.part")
         try:
@@ -183,7 +184,7 @@ def write_organisation_sets(
     reports = [report for report in read_reports() if report.name.startswith("billing_")]
     entries: list[dict[str, Any]] = []
     organisation = FILTERS["organisation"]
-    with _open(database, memory_limit) as connection:
+    with _open(database, memory_limit, folder) as connection:
         ids = connection.execute(
             f"select distinct organisation_id from published.intermediate.{LINES} order by 1"
         ).fetchall()
@@ -242,15 +243,20 @@ def organisations_granted(published: Path, user: str, roles: Sequence[str]) -> l
 
 @contextmanager
 def answered(
-    published: Path, ask: Ask, memory_limit: str, granted: Sequence[str] | None = None
+    published: Path,
+    ask: Ask,
+    memory_limit: str,
+    granted: Sequence[str] | None = None,
+    folder: Path | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection whose table `exported` holds the report's rows, each with its timeframe.
 
-    granted: organisations outside of which no row counts; None for all of them.
+    granted: organisations outside of which no row counts; None for all of them. folder: the only
+    one that the connection can write to.
     Raises AskError for a filter that the report has not, or a value that nothing has.
     """
     filters, is_granted = _filters_asked(ask), granted is not None
-    with _open(published, memory_limit) as connection:
+    with _open(published, memory_limit, folder) as connection:
         for each in filters:
             _keep_values(connection, each, ask)
         if granted is not None:
@@ -452,8 +458,13 @@ def _expose_window(connection: duckdb.DuckDBPyConnection, page: str, window: Win
 
 
 @contextmanager
-def _open(published: Path, memory_limit: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The published file, read-only, beside an empty database that the marts' SQL names."""
+def _open(
+    published: Path, memory_limit: str | None = None, folder: Path | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The published file, read-only, beside an empty database that the marts' SQL names.
+
+    folder: where reports are written.
+    """
     with tempfile.TemporaryDirectory() as spilled, duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute("set temp_directory = ?", [spilled])
@@ -464,6 +475,7 @@ def _open(published: Path, memory_limit: str | None = None) -> Iterator[duckdb.D
         connection.execute("attach ':memory:' as warehouse")
         connection.execute("use warehouse")
         connection.execute("create schema asked")
+        close_off(connection, *([folder] if folder else []))
         yield connection
 
 

@@ -23,6 +23,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from orchestration.closed import close_off
 from orchestration.project import SEEDS, Settings
 from orchestration.publish import sync
 from orchestration.timeframes import start_of_day
@@ -145,6 +146,7 @@ def keep_published(settings: Settings) -> None:
     known_months = {month for night in nights for month in night.months}
     known_loads = {load for night in nights for load in night.loads}
     with duckdb.connect(str(settings.published_file), read_only=True) as connection:
+        close_off(connection)
         night_id, as_of, timezone, price_version, facts_version = _one(
             connection,
             "select night_id, as_of, timezone, price_version, "
@@ -231,6 +233,7 @@ def run_tables(
 def kept_figures(settings: Settings) -> pa.Table:
     """The figures of whole months as first exported, with all restatements since."""
     with duckdb.connect() as connection:
+        close_off(connection)
         connection.register("figures", _all_of(settings, "figures"))
         connection.register("restatements", _all_of(settings, "restatements"))
         identity = ", ".join(("month", "cut", "figure", *KEYS))
@@ -337,6 +340,7 @@ def _published_night_id(published_file: Path) -> str | None:
         return None
     try:
         with duckdb.connect(str(published_file), read_only=True) as connection:
+            close_off(connection)
             connection.execute("select 1 from intermediate.int_month_figures limit 0")
             (night_id,) = _one(connection, "select night_id from quality.night")
             return night_id

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestration import doctor
+from orchestration.forgotten import Forgotten
 from orchestration.project import bytes_of
 from tests.conftest import SAMPLE_LANDING, Answer, Warehouse, call
 
@@ -179,3 +180,17 @@ def test_the_home_of_dagster_is_examined(
         assert examined(warehouse)[1]["dagster"][0][0] == state
     (tmp_path / "dagster.yaml").write_text("", encoding="utf-8")
     assert examined(warehouse)[1]["dagster"][0][0] == "ok"
+
+
+def test_an_unfinished_erasure_and_a_home_open_to_all_are_warnings(warehouse: Warehouse) -> None:
+    people = Forgotten.read(warehouse.home)
+    people.add("user_ana", [])
+    people.save()
+    warehouse.home.chmod(0o755)
+    found = examined(warehouse)[1]
+    assert found["forgotten"][0][0] == "warning"
+    assert "o-rwx" in found["folders"][0][1]
+    people.finish()
+    warehouse.home.chmod(0o750)
+    found = examined(warehouse)[1]
+    assert (found["forgotten"][0][0], found["folders"][0][0]) == ("ok", "ok")

@@ -1,13 +1,14 @@
 """What has landed before, read off the loads themselves."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from orchestration.forgotten import Forgotten
 from orchestration.landing.contract import Source
 from orchestration.landing.files import HEAD_BYTES, Found, Ignored
 
@@ -42,7 +43,9 @@ class LandedFile:
 class History:
     """The files that have landed, by path, content and lineage (a file and what it grew into)."""
 
-    def __init__(self, files: list[LandedFile]) -> None:
+    def __init__(self, files: list[LandedFile], shown: Callable[[str], str] = str) -> None:
+        """shown: how a path is written down, in which nobody forgotten is named."""
+        self._shown = shown
         self.by_path: dict[str, LandedFile] = {}
         self.by_content: dict[tuple[str, str], LandedFile] = {}
         self.by_settled: dict[tuple[str, str], LandedFile] = {}
@@ -76,7 +79,7 @@ class History:
 
     def knows(self, found: Found) -> bool:
         """Whether a file lies there as it was when it was last read, by path, size and time."""
-        last = self.by_path.get(found.path)
+        last = self.by_path.get(self._shown(found.path))
         return last is not None and (last.size_bytes, last.modified_ns) == (
             found.size_bytes,
             found.modified_ns,
@@ -105,7 +108,7 @@ def load_folder(raw: Path, load_id: int) -> Path:
 
 def read_history(raw: Path) -> History:
     """The history of every committed load."""
-    return History(read_landed(raw))
+    return History(read_landed(raw), Forgotten.read(raw.parent).wording)
 
 
 def read_landed(raw: Path) -> list[LandedFile]:

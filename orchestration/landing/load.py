@@ -17,6 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from orchestration.closed import close_off
+from orchestration.forgotten import Forgotten
 from orchestration.landing import otlp, parquet, rules
 from orchestration.landing.content import without_content
 from orchestration.landing.contract import Source
@@ -77,7 +79,10 @@ class LoadFailed(RuntimeError):
 
 @dataclass
 class LoadReport:
-    """What one night found in the landing zone; load_id is None where nothing was new."""
+    """What one night found in the landing zone; load_id is None where nothing was new.
+
+    has_learnt: whether it told another identity of somebody forgotten.
+    """
 
     load_id: int | None = None
     ignored: list[Ignored] = field(default_factory=list)
@@ -86,6 +91,7 @@ class LoadReport:
     rejected: Counter[str] = field(default_factory=Counter)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     pending: int = 0
+    has_learnt: bool = False
 
 
 def land(
@@ -105,23 +111,30 @@ def land(
             f"The landing zone {landing} is no folder: create it, or name another with --landing."
         )
     prepare_raw(raw, contract)
+    forgotten = Forgotten.read(raw.parent)
     history = read_history(raw)
     load_id = committed_loads(raw)[-1] + 1
     folder = raw / f".load-{load_id:09d}"
     report = LoadReport()
     with ExitStack() as stack:
-        load = Load(load_id, folder, landing, contract, history, keeps_content, memory_limit)
+        load = Load(
+            load_id, folder, landing, contract, history, forgotten, keeps_content, memory_limit
+        )
         stack.callback(load.close)
         sources = [name for name, source in contract.items() if source.role != "bookkeeping"]
         for entry in scan(landing, sources):
             if isinstance(entry, Ignored):
-                report.ignored.append(entry)
+                report.ignored.append(
+                    Ignored(forgotten.wording(entry.path), forgotten.wording(entry.reason))
+                )
             else:
                 load.consider(entry, on_progress)
         load.settle_cut_lines()
         if load.landed:
             load.finish(report)
     if report.load_id is not None:
+        if load.has_learnt:
+            forgotten.save()
         commit(raw, folder, load_id)
     elif folder.exists():
         shutil.rmtree(folder)
@@ -153,6 +166,7 @@ class Load:
         landing: Path,
         contract: dict[str, Source],
         history: History,
+        forgotten: Forgotten,
         keeps_content: bool,
         memory_limit: str,
     ) -> None:
@@ -161,6 +175,8 @@ class Load:
         self.landing = landing
         self.contract = contract
         self.history = history
+        self.forgotten = forgotten
+        self.has_learnt = False
         self.keeps_content = keeps_content
         self.landed: list[LandedFile] = []
         self.rejected: list[dict[str, Any]] = []
@@ -180,9 +196,11 @@ class Load:
         self._plain: dict[str, PlainLines] = {}
         self._open_lines = {file.first_file_id: file for file in history.pending()}
         self._connection = duckdb.connect(
-            config={"memory_limit": memory_limit, "autoinstall_known_extensions": False}
+            # What does not fit in memory is no business of the folder that a night is started in.
+            config={"memory_limit": memory_limit, "temp_directory": f"{folder.parent}/.load-spill"}
         )
         self._connection.execute("set TimeZone = 'UTC'")
+        close_off(self._connection)
 
     def close(self) -> None:
         """Close what is open, without committing."""
@@ -192,7 +210,8 @@ class Load:
 
     def consider(self, found: Found, on_progress: Callable[[str], None]) -> None:
         """Read what is new in a file, or note why there is nothing."""
-        last = self.history.by_path.get(found.path)
+        path = self.forgotten.wording(found.path)
+        last = self.history.by_path.get(path)
         was_refused = last is not None and last.status == "unreadable" and not last.content_hash
         if self.history.knows(found) and not was_refused:
             return
@@ -200,7 +219,7 @@ class Load:
             load_id=self.load_id,
             file_id=self._next_file_id(),
             source=found.source,
-            path=found.path,
+            path=path,
             status="loaded",
             size_bytes=found.size_bytes,
             modified_ns=found.modified_ns,
@@ -235,7 +254,7 @@ class Load:
             self._note(landed)
             return
         if found.size_bytes >= LARGE_BYTES:
-            on_progress(f"reading {found.path} ({found.size_bytes:,} bytes)")
+            on_progress(f"reading {landed.path} ({found.size_bytes:,} bytes)")
         elif len(self.landed) % MANY_FILES == MANY_FILES - 1:
             on_progress(f"read {len(self.landed) + 1:,} files")
         with file.open("rb") as stream:
@@ -339,6 +358,7 @@ class Load:
                     f"loaded or rejected and {file.blank} are blank: please report this."
                 )
         self._write_books({"rejected_rows": self.rejected})
+        report.has_learnt = self.has_learnt
         report.load_id = self.load_id
         report.files = Counter(file.status for file in self.landed)
         report.rows = self.rows
@@ -370,6 +390,10 @@ class Load:
             self._write_waiting(name)
             if name in self._writers:
                 self._writers[name].close()
+        if self.has_learnt:
+            # What was read before the news may name somebody by what nobody knew then.
+            for name in self._writers:
+                rewrite_part(self.folder / name / PART, self.forgotten, self.contract[name])
 
     def _drop_spoiled(self) -> None:
         """Take out again what was read of files that turned out to be damaged further on."""
@@ -384,7 +408,7 @@ class Load:
             schema = self.contract[name].schema
             with (
                 pq.ParquetFile(part) as read,
-                _writer(kept, schema, self.contract[name]) as written,
+                parquet_writer(kept, schema, self.contract[name]) as written,
             ):
                 self.rows[name] = 0
                 for batch in read.iter_batches(BATCH_ROWS):
@@ -731,11 +755,25 @@ class Load:
         return _encodable(text[:LONGEST_RAW_TEXT])
 
     def _write(self, name: str, table: pa.Table) -> None:
-        """Write rows, together with those that come until there are enough of them."""
+        """Write rows, together with those that come until there are enough of them.
+
+        Nobody forgotten is named in them.
+        """
+        if self.forgotten.learn_from(name, table, self._owner_of):
+            self.has_learnt = True
+        table = self.forgotten.table(name, table)
         waiting = self._waiting.setdefault(name, [])
         waiting.append(table)
         if sum(len(part) for part in waiting) >= ROW_GROUP_ROWS:
             self._write_waiting(name)
+
+    def _owner_of(self, identity: str) -> str | None:
+        """The user whose identity a text is by the loads before this one, else nobody."""
+        newest = None
+        for part in self.folder.parent.glob("[0-9]*/user_identities/*.parquet"):
+            for row in pq.read_table(part, filters=[("identity", "=", identity)]).to_pylist():
+                newest = max(newest or row, row, key=lambda each: each["updated_at"])
+        return newest["user_id"] if newest else None
 
     def _write_waiting(self, name: str) -> None:
         tables = self._waiting.pop(name, [])
@@ -745,7 +783,9 @@ class Load:
             if name not in self._writers:
                 folder = self.folder / name
                 folder.mkdir(parents=True, exist_ok=True)
-                self._writers[name] = _writer(folder / PART, tables[0].schema, self.contract[name])
+                self._writers[name] = parquet_writer(
+                    folder / PART, tables[0].schema, self.contract[name]
+                )
             self._writers[name].write_table(pa.concat_tables(tables))
         except OSError as error:
             # No fault of the file that is being read.
@@ -793,7 +833,29 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _writer(path: Path, schema: pa.Schema, source: Source) -> pq.ParquetWriter:
+def rewrite_part(part: Path, forgotten: Forgotten, source: Source) -> bool:
+    """Rewrite a part of a load in which somebody forgotten is named; returns whether one is.
+
+    It takes its own place by a rename, so that it is there, old or new, at any moment.
+    """
+    with pq.ParquetFile(part) as read:
+        schema = read.schema_arrow
+        tables = (pa.Table.from_batches([batch]) for batch in read.iter_batches(BATCH_ROWS))
+        if all(forgotten.table(source.name, table).equals(table) for table in tables):
+            return False
+    beside = part.with_name(f".{part.name}.rewritten")
+    with pq.ParquetFile(part) as read, parquet_writer(beside, schema, source) as written:
+        for batch in read.iter_batches(ROW_GROUP_ROWS):
+            table = forgotten.table(source.name, pa.Table.from_batches([batch]))
+            written.write_table(table.cast(schema))
+    _sync_folder(beside)
+    os.replace(beside, part)
+    _sync_folder(part.parent)
+    return True
+
+
+def parquet_writer(path: Path, schema: pa.Schema, source: Source) -> pq.ParquetWriter:
+    """A writer of one part of a load."""
     # Values that hardly ever repeat cost a dictionary and gain nothing; loads are read whole.
     rare = {field.name for field in source.fields if field.kind in RARELY_REPEATED}
     repeated = [name for name in schema.names if name not in {*rare, *source.key}]
@@ -819,7 +881,7 @@ def _write_empty_load(raw: Path, contract: dict[str, Source]) -> None:
     building = raw / ".load-000000000"
     for name, schema in wanted.items():
         (building / name).mkdir(parents=True, exist_ok=True)
-        with _writer(building / name / PART, schema, contract[name]):
+        with parquet_writer(building / name / PART, schema, contract[name]):
             pass
     _sync(building)
     if folder.exists():

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from orchestration.forgotten import Forgotten
 from orchestration.landing import otlp
 from orchestration.landing.contract import Source
 from orchestration.landing.decode import Line, Rejection, json_object, lines_of
@@ -26,6 +27,7 @@ from orchestration.landing.files import (
     hash_until,
     kind_of,
     lines_between,
+    scan,
     unpacked,
 )
 from orchestration.landing.history import (
@@ -94,14 +96,18 @@ def replay(
         return report
     load_id = committed_loads(raw)[-1] + 1
     folder = raw / f".load-{load_id:09d}"
-    landed = read_landed(raw)
+    landed, forgotten = read_landed(raw), Forgotten.read(raw.parent)
     with ExitStack() as stack:
-        load = _Replay(load_id, folder, landing, contract, landed, keeps_content, memory_limit)
+        load = _Replay(
+            load_id, folder, landing, contract, landed, forgotten, keeps_content, memory_limit
+        )
         stack.callback(load.close)
         for file_id, places in wanted.items():
             load.try_again(file_id, places, raw)
         has_news = load.settle(rejected, report)
     if has_news and not is_dry:
+        if load.has_learnt:
+            forgotten.save()
         commit(raw, folder, load_id)
         report.load_id = load_id
     elif folder.exists():
@@ -145,12 +151,20 @@ class _Replay(Load):
         landing: Path,
         contract: dict[str, Source],
         landed: list[LandedFile],
+        forgotten: Forgotten,
         keeps_content: bool,
         memory_limit: str,
     ) -> None:
-        history = History(landed)
-        super().__init__(load_id, folder, landing, contract, history, keeps_content, memory_limit)
+        history = History(landed, forgotten.wording)
+        super().__init__(
+            load_id, folder, landing, contract, history, forgotten, keeps_content, memory_limit
+        )
         self._known = {file.file_id: file for file in landed}
+        # Where a path names somebody forgotten, it lies under another than is written down.
+        self._lying = {
+            forgotten.wording(entry.path): entry.path
+            for entry in (scan(landing, contract) if forgotten.people else ())
+        }
         # By the first part of a file: the paths that its content has been found under.
         self._paths: dict[int, list[str]] = defaultdict(list)
         for file in landed:
@@ -189,7 +203,7 @@ class _Replay(Load):
     def _lying_at(self, before: LandedFile) -> Path | None:
         """Where the content of a part lies now, up to its end, or None."""
         for path in self._paths[before.first_file_id or before.file_id]:
-            file = self.landing / path
+            file = self.landing / self._lying.get(path, path)
             try:
                 if (
                     not file.is_symlink()

@@ -11,6 +11,7 @@ import duckdb
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from orchestration.closed import close_off
 from orchestration.pages.contents import CHARTED, PAGES, TIMEFRAME, Cell, Headline, Page, Tab, Top
 from orchestration.pages.drawings import drawings, session_panel
 from orchestration.pages.figures import Figures, Row, Window
@@ -47,6 +48,7 @@ def write_page(database: Path, folder: Path, memory_limit: str) -> dict[str, Any
     with duckdb.connect(str(database), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute("set memory_limit = ?", [memory_limit])
+        close_off(connection)
         content = render(Figures(connection)).encode("utf-8")
     path = folder / FILE
     path.write_bytes(content)
