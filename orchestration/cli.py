@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestration.doctor import ERROR, OK, examine
-from orchestration.exports import FORMS, read_reports
+from orchestration.exports import FORMS, finish_showing, read_reports
 from orchestration.filters import FILTERS, filters_of
 from orchestration.landing.contract import read_contract
 from orchestration.landing.history import committed_loads
@@ -243,6 +243,7 @@ def run_night(settings: Settings, options: argparse.Namespace) -> int:
     wants_all = options.full_refresh or options.full_check
     try:
         with held(settings.home):
+            finish_showing(settings)
             is_idle = not wants_all and settings.landing.is_dir() and not has_news(settings, as_of)
         if is_idle:
             return _report(settings, options.json, None)

@@ -18,7 +18,7 @@ from orchestration.asked import asked_report, export_job
 from orchestration.landing.contract import read_contract
 from orchestration.landing.load import land
 from orchestration.lock import held
-from orchestration.night import Night, prepare, read_night
+from orchestration.night import Night, check_loads, prepare, read_night
 from orchestration.project import CONTRACT, DBT_PROJECT, DBT_TARGET, Settings
 from orchestration.reports import write_organisation_sets
 from orchestration.schedules import JOB, new_files_have_landed, nightly_at_four
@@ -116,6 +116,8 @@ def load(
     """Load what is new in the landing zone, and set the parameters of the night."""
     settings = warehouse.settings
     exports.check_writable(settings)
+    exports.finish_showing(settings)
+    check_loads(settings)
     report = land(
         settings.landing,
         settings.raw,
@@ -385,8 +387,10 @@ def published(warehouse: WarehouseHome) -> dg.MaterializeResult:
     """What analysts open and what finance picks up, shown together, then kept."""
     settings = warehouse.settings
     night: Night = read_night(settings)
+    exports.make_links(settings, night)
     publish.publish_candidate(settings)
     exports.show_set(settings, night)
+    publish.sync(settings.published_file.parent)
     restatements.keep_published(settings)
     swept = exports.sweep(settings)
     return dg.MaterializeResult(

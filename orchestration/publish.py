@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -33,8 +35,33 @@ def stage_candidate(settings: Settings, relations: set[tuple[str, str]]) -> Path
 
 def publish_candidate(settings: Settings) -> None:
     """Put the candidate in the place of the published file: readers see the old or the new."""
+    # What somebody wrote to the old file, and died, would be replayed into the new one.
+    log_of(settings.published_file).unlink(missing_ok=True)
     os.replace(settings.candidate_file, settings.published_file)
-    sync(settings.published_file.parent)
+
+
+def log_of(database: Path) -> Path:
+    """DuckDB's write-ahead log of a database."""
+    return database.with_name(database.name + ".wal")
+
+
+@contextmanager
+def opened(published_file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The published file read-only, also where somebody has it open to write: then a copy of it."""
+    copy = published_file.with_name(".copy") / published_file.name
+    try:
+        connection = duckdb.connect(str(published_file), read_only=True)
+    except duckdb.IOException as error:
+        if "Could not set lock" not in str(error):
+            raise
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copyfile(published_file, copy)
+        connection = duckdb.connect(str(copy), read_only=True)
+    try:
+        yield connection
+    finally:
+        connection.close()
+        shutil.rmtree(copy.parent, ignore_errors=True)
 
 
 def sync(path: Path) -> None:

@@ -804,6 +804,7 @@ def _writer(path: Path, schema: pa.Schema, source: Source) -> pq.ParquetWriter:
         compression_level=1,
         use_dictionary=repeated,
         write_statistics=False,
+        write_page_checksum=True,
     )
 
 
