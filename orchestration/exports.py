@@ -358,6 +358,7 @@ def finish_set(
 def make_links(settings: Settings, night: Night) -> None:
     """Make the links of the night's set under other names: all of showing it that can fail."""
     for link, shown in _links(settings, night).items():
+        _check_link(shown)
         if shown.is_dir():
             # Whoever reads the set that was shown has an hour from now.
             os.utime(shown)
@@ -384,13 +385,13 @@ def finish_showing(settings: Settings) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         return  # no night, or one of another release
     whole = settings.sets / set_name(night) / MANIFEST
-    shown = [
-        folder.resolve() == whole.parent.resolve() for folder in _links(settings, night).values()
-    ]
-    if whole.exists() and not all(shown):
-        if published_night_id(settings.published_file) == night.night_id:
-            make_links(settings, night)
-            show_set(settings, night)
+    links = _links(settings, night).values()
+    is_shown = all(link.resolve() == whole.parent.resolve() for link in links)
+    if is_shown or not whole.exists():
+        return
+    if published_night_id(settings.published_file) == night.night_id:
+        make_links(settings, night)
+        show_set(settings, night)
 
 
 def sweep(settings: Settings) -> list[str]:
@@ -424,13 +425,15 @@ def check_writable(settings: Settings) -> None:
                 f"The folder {folder} cannot be written ({error.strerror}): "
                 f"mend it, or name another place than {top} with {flag}."
             ) from error
-    dated = settings.exports.glob("[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]")
-    for shown in (settings.exports / "latest", *dated):
-        if shown.exists() and not shown.is_symlink():
-            raise RuntimeError(
-                f"{shown} is no link, so that no set can be shown there: move it away, "
-                "or name another place with --exports."
-            )
+    _check_link(settings.exports / "latest")
+
+
+def _check_link(shown: Path) -> None:
+    if shown.exists() and not shown.is_symlink():
+        raise RuntimeError(
+            f"{shown} is no link, so that no set can be shown there: move it away, "
+            "or name another place with --exports."
+        )
 
 
 def _instant(value: Any) -> str:
