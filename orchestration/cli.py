@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -252,7 +253,8 @@ def run_night(settings: Settings, options: argparse.Namespace) -> int:
     except HomeIsBusy as error:
         return _fail(str(error), BUSY)
     except Exception as error:
-        return _fail(_sentence(error), BUSY if _is_busy(error) else FAILED)
+        remedy = _remedy(settings, error)
+        return _fail(_sentence(error) + remedy, BUSY if _is_busy(error) else FAILED)
 
 
 def _execute_nightly(settings: Settings, options: argparse.Namespace, as_of: datetime) -> None:
@@ -662,6 +664,26 @@ def _sentence(error: BaseException) -> str:
         if isinstance(cause, (RuntimeError, OSError, ValueError))
         else (f"{type(cause).__name__}: {text}")
     )
+
+
+def _remedy(settings: Settings, error: BaseException) -> str:
+    """What to do about a disk, a memory or a build file that a library complains of, if it does."""
+    text = _sentence(error)
+    if any(flag in text for flag in ("--full-refresh", "--home", "--exports")):
+        return ""
+    if re.search(r"No space left|File too large|Disk quota exceeded|[Cc]ould not write", text):
+        return (
+            f". Free some space on the disks of {settings.home} and {settings.exports}, then run "
+            "the night again: what is published stays whole."
+        )
+    if "Out of Memory" in text or isinstance(error, MemoryError):
+        return f". Set WAREHOUSE_MEMORY_LIMIT higher than {settings.memory_limit}."
+    if re.search(r"[Cc]orrupt|checksum|Could not read enough|INTERNAL Error|FATAL Error", text):
+        return (
+            f". If {settings.build_file} is damaged, `warehouse night --full-refresh` rebuilds it "
+            "from the loads."
+        )
+    return ""
 
 
 def _fail(sentence: str, code: int) -> int:

@@ -246,7 +246,9 @@ def read_mart(warehouse: Warehouse, report: Report) -> dict[str, list[dict[str, 
     names = ", ".join(f"{column.name}::varchar" for column in report.columns)
     rows: dict[str, list[dict[str, Any]]] = {}
     headers = [column.header for column in report.columns]
-    for timeframe, *values in warehouse.query(f"select timeframe, {names} from marts.{report.name}"):
+    for timeframe, *values in warehouse.query(
+        f"select timeframe, {names} from marts.{report.name}"
+    ):
         rows.setdefault(timeframe, []).append(dict(zip(headers, values, strict=True)))
     return rows
 
@@ -264,9 +266,7 @@ def wholes(rows: Sequence[dict[str, Any]], totals: Totals, report: Report) -> It
         of_period = [row for row in kept if period is None or row["period"] == period]
         views = sorted({tuple(row[name] for name in totals.each) for row in of_period} or {()})
         for view in views:
-            of_view = [
-                row for row in of_period if tuple(row[name] for name in totals.each) == view
-            ]
+            of_view = [row for row in of_period if tuple(row[name] for name in totals.each) == view]
             yield [period or "current", view, of_view]
 
 
