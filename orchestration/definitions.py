@@ -246,8 +246,9 @@ def candidate(warehouse: WarehouseHome) -> dg.MaterializeResult:
     """A copy of the tested build file, which waits to be published."""
     settings = warehouse.settings
     built = {tuple(spec.key.path) for spec in dbt_build.specs}
-    file = publish.stage_candidate(settings, built)
-    exports.start_set(settings, read_night(settings))
+    night = read_night(settings)
+    file = publish.stage_candidate(settings, built, reads_all=night.is_full_check)
+    exports.start_set(settings, night)
     return dg.MaterializeResult(metadata={"bytes": file.stat().st_size})
 
 

@@ -11,10 +11,14 @@ import duckdb
 from orchestration.project import Settings
 
 
-def stage_candidate(settings: Settings, relations: set[tuple[str, str]]) -> Path:
+def stage_candidate(
+    settings: Settings, relations: set[tuple[str, str]], reads_all: bool = False
+) -> Path:
     """Copy the finished build file to where it waits to be published; nobody opens it there.
 
     relations: schema and name of what the project builds; what an older one left is dropped.
+    reads_all: read every table to its end, since damage is only found in what is read. Raises
+    RuntimeError where some of it is damaged.
     """
     with duckdb.connect(str(settings.build_file)) as connection:
         found = connection.execute(
@@ -30,7 +34,22 @@ def stage_candidate(settings: Settings, relations: set[tuple[str, str]]) -> Path
     shutil.copyfile(settings.build_file, candidate)
     sync(candidate)
     sync(candidate.parent)
+    if reads_all:
+        _read_all(settings, candidate)
     return candidate
+
+
+def _read_all(settings: Settings, candidate: Path) -> None:
+    with duckdb.connect(str(candidate), read_only=True) as connection:
+        tables = connection.execute("select schema_name, table_name from duckdb_tables()")
+        for schema, name in tables.fetchall():
+            try:
+                connection.execute(f'select bit_xor(hash(r)) from "{schema}"."{name}" as r')
+            except duckdb.Error as error:
+                raise RuntimeError(
+                    f"The table {schema}.{name} in {settings.build_file} is damaged ({error}): "
+                    "rebuild it from the loads with `warehouse night --full-refresh`."
+                ) from error
 
 
 def publish_candidate(settings: Settings) -> None:

@@ -392,6 +392,31 @@ def test_a_damaged_build_file_is_named_and_rebuilt_by_a_full_refresh(
     assert warehouse.csv_bytes() == sample.csv_bytes()
 
 
+def test_a_full_check_reads_what_no_report_does(sample: Warehouse, tmp_path: Path) -> None:
+    warehouse = copied(sample, tmp_path)
+    settings = Settings.read(warehouse.landing, warehouse.home, warehouse.exports, {})
+    with duckdb.connect(str(settings.build_file)) as connection:
+        built = set(
+            connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+        )
+        connection.execute("create table quality.unread as select range::varchar from range(99999)")
+        connection.execute("checkpoint")
+        ((block,),) = connection.execute(
+            "select min(block_id) from pragma_storage_info('quality.unread') where persistent"
+        ).fetchall()
+    built |= {("quality", "unread")}
+    publish.stage_candidate(settings, built, reads_all=True)
+    with settings.build_file.open("r+b") as file:
+        # After three headers, blocks of 256 KiB.
+        file.seek(3 * 4096 + block * 262_144 + 5_000)
+        byte = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte[0] ^ 1]))
+    publish.stage_candidate(settings, built)
+    with pytest.raises(RuntimeError, match=r"quality\.unread .* --full-refresh"):
+        publish.stage_candidate(settings, built, reads_all=True)
+
+
 @pytest.mark.parametrize("flags", [(), ("--full-refresh",)])
 def test_a_load_that_is_lost_is_said_and_its_number_is_not_used_again(
     sample: Warehouse, tmp_path: Path, flags: tuple[str, ...]
