@@ -128,9 +128,13 @@ def check_part(part: Path) -> None:
                 content.read_row_group(group)
     except (pa.ArrowException, OSError) as error:
         raise RuntimeError(
-            f"The load file {part} is damaged ({error}): bring it back from a backup, "
+            f"The load file {part} is damaged ({_one_line(error)}): bring it back from a backup, "
             "or load the landing zone into a new --home."
         ) from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")
 
 
 def parts_of(raw: Path, table: str) -> list[Path]:
