@@ -7,11 +7,12 @@ AS_OF := $(shell cat seeds/sample/as_of)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup night test lint bench format dev sql docs lock prices clean
+.PHONY: help setup night test faults lint bench format dev sql docs lock prices clean
 
 help:
 	@echo "make night   run the night on the sample, and leave CSV files in exports/latest"
 	@echo "make test    pass the tests"
+	@echo "make faults  end nights at 25 random moments, and run one in each of 20 timezones (an hour)"
 	@echo "make lint    check the style of Python and SQL"
 	@echo "make bench   measure everything beside the plain alternatives; SIZE=... for other sizes than 5,000,000 events"
 	@echo "make dev     open Dagster in a browser: the graph, the schedule, the sensor"
@@ -42,6 +43,10 @@ night: setup
 
 test: setup
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile
+
+faults: setup
+	@$(BIN)/python -m pytest -q tests/test_faults.py tests/test_zones.py --kills 25 --all-zones \
+	  $(if $(SEED),--kill-seed $(SEED))
 
 lint: setup
 	@$(BIN)/ruff check .

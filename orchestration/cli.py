@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -22,7 +23,7 @@ from rich.text import Text
 from orchestration.closed import close_off
 from orchestration.doctor import ERROR, OK, examine
 from orchestration.erasure import ErasureError, begin, landed_files_naming, left_over
-from orchestration.exports import FORMS, read_reports
+from orchestration.exports import FORMS, finish_showing, read_reports
 from orchestration.filters import FILTERS, filters_of
 from orchestration.landing.contract import read_contract
 from orchestration.landing.history import committed_loads
@@ -269,6 +270,7 @@ def run_night(settings: Settings, options: argparse.Namespace) -> int:
     wants_all = options.full_refresh or options.full_check
     try:
         with held(settings.home):
+            finish_showing(settings)
             is_idle = not wants_all and settings.landing.is_dir() and not has_news(settings, as_of)
         if is_idle:
             return _report(settings, options.json, None)
@@ -277,7 +279,8 @@ def run_night(settings: Settings, options: argparse.Namespace) -> int:
     except HomeIsBusy as error:
         return _fail(str(error), BUSY)
     except Exception as error:
-        return _fail(_sentence(error), BUSY if _is_busy(error) else FAILED)
+        remedy = _remedy(settings, error)
+        return _fail(_sentence(error) + remedy, BUSY if _is_busy(error) else FAILED)
 
 
 def _execute_nightly(settings: Settings, options: argparse.Namespace, as_of: datetime) -> None:
@@ -743,6 +746,26 @@ def _sentence(error: BaseException) -> str:
         if isinstance(cause, (RuntimeError, OSError, ValueError))
         else (f"{type(cause).__name__}: {text}")
     )
+
+
+def _remedy(settings: Settings, error: BaseException) -> str:
+    """What to do about a disk, a memory or a build file that a library complains of, if it does."""
+    text = _sentence(error)
+    if any(flag in text for flag in ("--full-refresh", "--home", "--exports")):
+        return ""
+    if re.search(r"No space left|File too large|Disk quota exceeded|[Cc]ould not write", text):
+        return (
+            f". Free some space on the disks of {settings.home} and {settings.exports}, then run "
+            "the night again: what is published stays whole."
+        )
+    if "Out of Memory" in text or isinstance(error, MemoryError):
+        return f". Set WAREHOUSE_MEMORY_LIMIT higher than {settings.memory_limit}."
+    if re.search(r"[Cc]orrupt|checksum|Could not read enough|INTERNAL Error|FATAL Error", text):
+        return (
+            f". If {settings.build_file} is damaged, `warehouse night --full-refresh` rebuilds it "
+            "from the loads."
+        )
+    return ""
 
 
 def _fail(sentence: str, code: int) -> int:

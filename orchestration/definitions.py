@@ -20,7 +20,7 @@ from orchestration.forgotten import Forgotten
 from orchestration.landing.contract import read_contract
 from orchestration.landing.load import land
 from orchestration.lock import held
-from orchestration.night import Night, prepare, read_night
+from orchestration.night import Night, check_loads, prepare, read_night
 from orchestration.project import CONTRACT, DBT_PROJECT, DBT_TARGET, Settings
 from orchestration.reports import write_organisation_sets
 from orchestration.schedules import JOB, new_files_have_landed, nightly_at_four
@@ -118,9 +118,11 @@ def load(
     """Load what is new in the landing zone, and set the parameters of the night."""
     settings = warehouse.settings
     exports.check_writable(settings)
+    exports.finish_showing(settings)
     forgotten = Forgotten.read(settings.home)
     if not forgotten.is_finished:
         erasure.rewrite_loads(settings, forgotten)
+    check_loads(settings)
     report = land(
         settings.landing,
         settings.raw,
@@ -255,8 +257,9 @@ def candidate(warehouse: WarehouseHome) -> dg.MaterializeResult:
     """A copy of the tested build file, which waits to be published."""
     settings = warehouse.settings
     built = {tuple(spec.key.path) for spec in dbt_build.specs}
-    file = publish.stage_candidate(settings, built)
-    exports.start_set(settings, read_night(settings))
+    night = read_night(settings)
+    file = publish.stage_candidate(settings, built, reads_all=night.is_full_check)
+    exports.start_set(settings, night)
     return dg.MaterializeResult(metadata={"bytes": file.stat().st_size})
 
 
@@ -396,8 +399,10 @@ def published(warehouse: WarehouseHome) -> dg.MaterializeResult:
     """What analysts open and what finance picks up, shown together, then kept."""
     settings = warehouse.settings
     night: Night = read_night(settings)
+    exports.make_links(settings, night)
     publish.publish_candidate(settings)
     exports.show_set(settings, night)
+    publish.sync(settings.published_file.parent)
     restatements.keep_published(settings)
     swept = exports.sweep(settings)
     erasure.finish(settings)

@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 
 from orchestration.closed import close_off
-from orchestration.night import Night
+from orchestration.night import Night, published_night_id, read_night
 from orchestration.project import SEEDS, Settings
 from orchestration.publish import sync
 
@@ -27,6 +27,8 @@ ORDERING_KINDS = ("money", "count")
 KEPT_SECONDS = 3600
 MOST_SHEET_ROWS = 1_048_576
 LONGEST_SHEET_NAME = 31
+HOME_FOLDERS = ("raw", "run", "build", "published", "dbt", "closed_months")
+MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -343,7 +345,7 @@ def finish_set(
         "files": sorted(files, key=lambda file: file["path"]),
         "pages": pages,
     }
-    path = building / "manifest.json"
+    path = building / MANIFEST
     path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     sync(path)
     for folder in (*(item for item in building.rglob("*") if item.is_dir()), building):
@@ -356,17 +358,43 @@ def finish_set(
     return final
 
 
-def show_set(settings: Settings, night: Night) -> None:
-    """Point <exports>/<local date> and <exports>/latest at the night's set, each by a rename."""
-    for name in (night.local_date, "latest"):
-        if (settings.exports / name).is_dir():
+def make_links(settings: Settings, night: Night) -> None:
+    """Make the links of the night's set under other names: all of showing it that can fail."""
+    for link, shown in _links(settings, night).items():
+        _check_link(shown)
+        if shown.is_dir():
             # Whoever reads the set that was shown has an hour from now.
-            os.utime(settings.exports / name)
-        link = settings.exports / f".{name}.new"
+            os.utime(shown)
         link.unlink(missing_ok=True)
         link.symlink_to(Path("sets") / set_name(night))
-        os.replace(link, settings.exports / name)
+
+
+def show_set(settings: Settings, night: Night) -> None:
+    """Have <exports>/<local date> and <exports>/latest be the links made, each by a rename."""
+    for link, shown in _links(settings, night).items():
+        os.replace(link, shown)
     sync(settings.exports)
+
+
+def _links(settings: Settings, night: Night) -> dict[Path, Path]:
+    names = (night.local_date, "latest")
+    return {settings.exports / f".{name}.new": settings.exports / name for name in names}
+
+
+def finish_showing(settings: Settings) -> None:
+    """Show the set of the published database, where a night died between the two."""
+    try:
+        night = read_night(settings)
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # no night, or one of another release
+    whole = settings.sets / set_name(night) / MANIFEST
+    links = _links(settings, night).values()
+    is_shown = all(link.resolve() == whole.parent.resolve() for link in links)
+    if is_shown or not whole.exists():
+        return
+    if published_night_id(settings.published_file) == night.night_id:
+        make_links(settings, night)
+        show_set(settings, night)
 
 
 def sweep(settings: Settings) -> list[str]:
@@ -384,8 +412,12 @@ def sweep(settings: Settings) -> list[str]:
 
 
 def check_writable(settings: Settings) -> None:
-    """Raise, with a sentence, where the home or the exports cannot be written."""
-    for folder, flag in ((settings.home, "--home"), (settings.exports, "--exports")):
+    """Raise, with a sentence, where the home, the exports or what is in them cannot be written."""
+    homes = (settings.home, *(settings.home / name for name in HOME_FOLDERS))
+    for folder, top, flag in (
+        *((folder, settings.home, "--home") for folder in homes),
+        *((folder, settings.exports, "--exports") for folder in (settings.exports, settings.sets)),
+    ):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             probe = folder / ".writable"
@@ -394,8 +426,17 @@ def check_writable(settings: Settings) -> None:
         except OSError as error:
             raise RuntimeError(
                 f"The folder {folder} cannot be written ({error.strerror}): "
-                f"mend it, or name another with {flag}."
+                f"mend it, or name another place than {top} with {flag}."
             ) from error
+    _check_link(settings.exports / "latest")
+
+
+def _check_link(shown: Path) -> None:
+    if shown.exists() and not shown.is_symlink():
+        raise RuntimeError(
+            f"{shown} is no link, so that no set can be shown there: move it away, "
+            "or name another place with --exports."
+        )
 
 
 def _instant(value: Any) -> str:

@@ -19,7 +19,7 @@ from orchestration.edges import PageWindow, tables_of_time
 from orchestration.forgotten import Forgotten
 from orchestration.landing.contract import read_contract
 from orchestration.landing.files import Ignored, scan
-from orchestration.landing.history import committed_loads, load_folder, read_history
+from orchestration.landing.history import check_part, committed_loads, load_folder, read_history
 from orchestration.prices import price_tables
 from orchestration.project import (
     CONTRACT,
@@ -31,6 +31,7 @@ from orchestration.project import (
     facts_version,
     price_version,
 )
+from orchestration.publish import log_of, opened
 from orchestration.timeframes import PAGES, local_date, read_timeframes, window_of
 
 log = logging.getLogger("warehouse")
@@ -119,6 +120,25 @@ def prepare(
     return night
 
 
+def check_loads(settings: Settings) -> None:
+    """Raise RuntimeError where raw/ lacks a load that figures were made of.
+
+    The next load would take its number, and would pass for applied.
+    """
+    there = set(committed_loads(settings.raw))
+    applied = _ask(settings.build_file, "select load_id from quality.applied_loads")
+    known = {load for night in restatements.kept_nights(settings) for load in night.loads}
+    known |= applied_and_published(settings.published_file) | {row[0] for row in applied or ()}
+    lacking = sorted((known | set(range(1, max(there, default=0)))) - there)
+    if lacking:
+        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        raise RuntimeError(
+            f"{settings.raw} lacks the load {lacking[0]:09d}{more}, which "
+            "figures were made of: bring it back from a backup, or load the landing zone into a "
+            "new --home."
+        )
+
+
 def read_night(settings: Settings) -> Night:
     """The night that was prepared last in this home."""
     values = json.loads((settings.run / "night.json").read_text(encoding="utf-8"))
@@ -177,16 +197,21 @@ def published_as_of(settings: Settings) -> datetime | None:
     return published[1].replace(tzinfo=UTC) if published else None
 
 
+def published_night_id(published_file: Path) -> str | None:
+    """The night that is published; None where nothing is."""
+    rows = _ask(published_file, "select night_id from quality.night")
+    return rows[0][0] if rows else None
+
+
 def _ask(published_file: Path, query: str) -> list[tuple] | None:
     """What the published file answers; None where there is none, or one of an older make."""
     if not published_file.exists():
         return None
     try:
-        with duckdb.connect(str(published_file), read_only=True) as connection:
-            close_off(connection)
+        with opened(published_file) as connection:
             return connection.execute(query).fetchall()
     except duckdb.Error as error:
-        log.info("%s is of an older make or damaged, and is replaced: %s", published_file, error)
+        log.info("%s is of an older make or damaged: %s", published_file, error)
         return None
 
 
@@ -245,14 +270,18 @@ def _growing_tables() -> set[tuple[str, str]]:
 
 
 def _start_build_file(build_file: Path) -> None:
+    """An empty build file; made under another name, so that no killed night leaves half of one."""
     build_file.parent.mkdir(parents=True, exist_ok=True)
-    for file in (build_file, build_file.with_name(build_file.name + ".wal")):
+    started = build_file.with_name(".started.duckdb")
+    for file in (log_of(build_file), started, log_of(started)):
         file.unlink(missing_ok=True)
     with duckdb.connect() as connection:
-        quoted = str(build_file).replace("'", "''")
+        quoted = str(started).replace("'", "''")
         connection.execute(f"attach '{quoted}' as building (storage_version '{STORAGE_VERSION}')")
         close_off(connection)
         connection.execute("create schema building.quality")
+        connection.execute("detach building")
+    started.replace(build_file)
 
 
 def _next_night_id(settings: Settings) -> str:
@@ -306,6 +335,7 @@ def _loads_table(raw: Path, loads: list[int], applied: set[int]) -> pa.Table:
     rows = []
     for load in [0, *(load for load in loads if load not in applied)]:
         for part in sorted(load_folder(raw, load).glob("*/*.parquet")):
+            check_part(part)
             path = part.relative_to(raw.parent).as_posix()
             rows.append((load, part.parent.name, path, load > 0))
     columns = list(zip(*rows, strict=True))

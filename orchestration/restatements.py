@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from orchestration.closed import close_off
 from orchestration.project import SEEDS, Settings
-from orchestration.publish import sync
+from orchestration.publish import opened, sync
 from orchestration.timeframes import start_of_day
 
 log = logging.getLogger("warehouse")
@@ -145,8 +145,7 @@ def keep_published(settings: Settings) -> None:
     nights = kept_nights(settings)
     known_months = {month for night in nights for month in night.months}
     known_loads = {load for night in nights for load in night.loads}
-    with duckdb.connect(str(settings.published_file), read_only=True) as connection:
-        close_off(connection)
+    with opened(settings.published_file) as connection:
         night_id, as_of, timezone, price_version, facts_version = _one(
             connection,
             "select night_id, as_of, timezone, price_version, "
@@ -339,8 +338,7 @@ def _published_night_id(published_file: Path) -> str | None:
     if not published_file.exists():
         return None
     try:
-        with duckdb.connect(str(published_file), read_only=True) as connection:
-            close_off(connection)
+        with opened(published_file) as connection:
             connection.execute("select 1 from intermediate.int_month_figures limit 0")
             (night_id,) = _one(connection, "select night_id from quality.night")
             return night_id

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +18,30 @@ SAMPLE_LANDING = SAMPLE / "landing"
 SAMPLE_AS_OF = (SAMPLE / "as_of").read_text(encoding="utf-8").strip()
 
 
+# Summer time, half and quarter hours, half an hour of summer time, a month of winter time within
+# summer, and both sides of the date line, one of which left out a day.
+ZONES = (
+    "Asia/Kolkata", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Apia",
+    "Pacific/Kiritimati", "America/St_Johns", "Africa/Casablanca", "Europe/London",
+    "Pacific/Chatham", "Pacific/Pago_Pago", "America/Santiago", "Asia/Tehran", "Africa/Cairo",
+    "America/Havana", "Asia/Gaza", "Europe/Dublin", "Antarctica/Troll", "Asia/Pyongyang", "UTC",
+)  # fmt: skip
 FUZZ_SEED = 20260301
 FUZZ_ROUNDS = 10
+KILL_SEED = 5
+KILLS = 2
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How much of tests/test_fuzz.py: pytest tests/test_fuzz.py --fuzz-rounds 500 --fuzz-seed 7."""
+    """How much of tests that draw: pytest tests/test_fuzz.py --fuzz-rounds 500 --fuzz-seed 7.
+
+    `make faults` runs the long form of faults and timezones.
+    """
     parser.addoption("--fuzz-rounds", type=int, default=FUZZ_ROUNDS, help="rounds of damaged files")
     parser.addoption("--fuzz-seed", type=int, default=FUZZ_SEED, help="seed of the first round")
+    parser.addoption("--kills", type=int, default=KILLS, help="moments at which a night is killed")
+    parser.addoption("--kill-seed", type=int, default=KILL_SEED, help="seed of these moments")
+    parser.addoption("--all-zones", action="store_true", help="a night in every timezone")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -33,6 +50,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         first = metafunc.config.getoption("--fuzz-seed")
         rounds = metafunc.config.getoption("--fuzz-rounds")
         metafunc.parametrize("fuzz_seed", range(first, first + rounds))
+    if "night_zone" in metafunc.fixturenames:
+        is_all = metafunc.config.getoption("--all-zones")
+        metafunc.parametrize("night_zone", ZONES if is_all else ZONES[:1])
 
 
 @dataclass(frozen=True)
@@ -63,6 +83,19 @@ class Warehouse:
             "night", "--landing", str(self.landing), "--home", str(self.home),
             "--exports", str(self.exports), "--as-of", as_of, *flags,
         )  # fmt: skip
+
+    def command(self, *flags: str, as_of: str = SAMPLE_AS_OF) -> list[str]:
+        """The command of one night, for a process of its own."""
+        return [
+            sys.executable, "-m", "orchestration", "night", "--as-of", as_of,
+            "--landing", str(self.landing), "--home", str(self.home),
+            "--exports", str(self.exports), *flags,
+        ]  # fmt: skip
+
+    def tables(self) -> dict[str, list[tuple]]:
+        """Every row of every mart, by its name."""
+        marts = self.query("select table_name from duckdb_tables() where schema_name = 'marts'")
+        return {name: self.query(f"from marts.{name} order by all") for (name,) in marts}
 
     def query(self, sql: str) -> list[tuple]:
         """Ask the published database."""

@@ -88,27 +88,6 @@ def test_a_full_refresh_gives_the_same_bytes(sample: Warehouse, tmp_path: Path) 
     assert warehouse.csv_bytes() == sample.csv_bytes()
 
 
-@pytest.mark.parametrize(
-    ("as_of", "timezone", "week_start"),
-    [("2026-03-10T17:45:30Z", "Asia/Kolkata", "sunday")],
-)
-def test_another_instant_and_timezone_moves_every_window(
-    sample: Warehouse,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    as_of: str,
-    timezone: str,
-    week_start: str,
-) -> None:
-    monkeypatch.setenv("WAREHOUSE_TIMEZONE", timezone)
-    monkeypatch.setenv("WAREHOUSE_WEEK_START", week_start)
-    warehouse = Warehouse.below(tmp_path, SAMPLE_LANDING)
-    shutil.copytree(sample.home, warehouse.home)
-    answer = warehouse.night(as_of=as_of)
-    assert answer.code == 0, answer.error
-    assert differences(warehouse, as_of, timezone, week_start) == []
-
-
 @pytest.mark.parametrize("seed", [12])
 def test_random_input_gives_the_same_figures_however_it_is_delivered(
     tmp_path: Path, seed: int

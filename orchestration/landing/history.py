@@ -120,6 +120,26 @@ def read_landed(raw: Path) -> list[LandedFile]:
     ]
 
 
+def check_part(part: Path) -> None:
+    """Read a file of a load to its end, since DuckDB would take a flipped bit for a value.
+
+    Raises RuntimeError where it is not what was written.
+    """
+    try:
+        with pq.ParquetFile(part, page_checksum_verification=True) as content:
+            for group in range(content.num_row_groups):
+                content.read_row_group(group)
+    except (pa.ArrowException, OSError) as error:
+        raise RuntimeError(
+            f"The load file {part} is damaged ({_one_line(error)}): bring it back from a backup, "
+            "or load the landing zone into a new --home."
+        ) from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")
+
+
 def parts_of(raw: Path, table: str) -> list[Path]:
     """The Parquet files of a table in all committed loads, oldest first."""
     return [

@@ -866,6 +866,7 @@ def parquet_writer(path: Path, schema: pa.Schema, source: Source) -> pq.ParquetW
         compression_level=1,
         use_dictionary=repeated,
         write_statistics=False,
+        write_page_checksum=True,
     )
 
 
