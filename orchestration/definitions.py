@@ -141,7 +141,9 @@ def load(
         # The delivery told another identity of somebody forgotten, which earlier ones may name.
         erasure.rewrite_loads(settings, forgotten)
     full_refresh = config.full_refresh or not forgotten.is_finished
-    night = prepare(settings, as_of, report.ignored, full_refresh, config.full_check)
+    night = prepare(
+        settings, as_of, report.ignored, full_refresh, config.full_check, report.load_id
+    )
     log.info(
         "night %s as of %s: %s files read, %s rows loaded, %s rejected",
         night.night_id,

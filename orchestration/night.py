@@ -70,8 +70,11 @@ def prepare(
     ignored: Iterable[Ignored],
     full_refresh: bool = False,
     is_full_check: bool = False,
+    just_landed: int | None = None,
 ) -> Night:
     """Decide what a night applies, make its build file ready, and write <home>/run for dbt.
+
+    just_landed: the load that this night wrote itself, which needs no second look.
 
     Facts that are missing, unreadable or of another facts_version are built anew from all loads.
     What a published night could not keep of its whole months is kept first.
@@ -106,7 +109,7 @@ def prepare(
     for name, table in (
         ("night", _night_table(night, settings)),
         *tables_of_time(_page_windows(settings, as_of), settings.timezone).items(),
-        ("loads", _loads_table(settings.raw, loads, applied)),
+        ("loads", _loads_table(settings.raw, loads, applied, just_landed)),
         ("ignored_files", _ignored_table(ignored)),
         ("prices", prices),
         ("model_matches", model_matches),
@@ -330,12 +333,15 @@ def _page_windows(settings: Settings, as_of: datetime) -> list[PageWindow]:
     ]
 
 
-def _loads_table(raw: Path, loads: list[int], applied: set[int]) -> pa.Table:
+def _loads_table(
+    raw: Path, loads: list[int], applied: set[int], just_landed: int | None
+) -> pa.Table:
     """Every Parquet file of load 0 and of the loads to apply; of the others there is no need."""
     rows = []
     for load in [0, *(load for load in loads if load not in applied)]:
         for part in sorted(load_folder(raw, load).glob("*/*.parquet")):
-            check_part(part)
+            if load != just_landed:
+                check_part(part)
             path = part.relative_to(raw.parent).as_posix()
             rows.append((load, part.parent.name, path, load > 0))
     columns = list(zip(*rows, strict=True))

@@ -74,19 +74,24 @@ def opened(published_file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """The published file read-only, also where somebody has it open to write: then a copy of it."""
     copy = published_file.with_name(".copy") / published_file.name
     try:
-        connection = duckdb.connect(str(published_file), read_only=True)
+        connection = _read_only(published_file)
     except duckdb.IOException as error:
         if "Could not set lock" not in str(error):
             raise
         copy.parent.mkdir(exist_ok=True)
         shutil.copyfile(published_file, copy)
-        connection = duckdb.connect(str(copy), read_only=True)
+        connection = _read_only(copy)
     try:
-        close_off(connection)
         yield connection
     finally:
         connection.close()
         shutil.rmtree(copy.parent, ignore_errors=True)
+
+
+def _read_only(database: Path) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(str(database), read_only=True)
+    close_off(connection)
+    return connection
 
 
 def quoted(name: str) -> str:

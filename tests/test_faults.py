@@ -361,7 +361,7 @@ def test_a_disk_that_fills_up_while_publishing_leaves_what_was_published(
     folder = exports.building_folder(settings, night)
     reports = {report.name: report for report in exports.read_reports()}
     with (
-        exports.opened(settings.published_file, "1GB") as connection,
+        exports.opened(settings.published_file, "1GB", folder) as connection,
         no_file_above(100),
         pytest.raises((duckdb.Error, OSError)),
     ):
