@@ -15,8 +15,9 @@ from typing import Any
 
 import duckdb
 
+from orchestration import spark
 from orchestration.filters import TIMES
-from orchestration.night import dbt_environment
+from orchestration.night import dbt_environment, start_build_file
 from orchestration.project import DBT_PROJECT, DBT_TARGET, Settings, dbt_project_version
 
 log = logging.getLogger("warehouse")
@@ -76,7 +77,32 @@ def build(settings: Settings, leaves_facts: bool = False) -> BuildOutcome:
         command += ["--indirect-selection", "empty"]
         command += ["--exclude", "path:models/staging", "config.materialized:incremental"]
         command += ["test_name:one_current_version"]
-    return _outcome(settings, command)
+    if settings.target == "duckdb":
+        return _outcome(settings, command)
+    outcome = _outcome(settings, command, settings.target)
+    if not outcome.failures and not outcome.error:
+        served = _serve(settings)
+        outcome.compiled, outcome.error = served.compiled, served.error
+        outcome.failures = served.failures
+    return outcome
+
+
+def _serve(settings: Settings) -> BuildOutcome:
+    """Make the build file out of what Spark has built, for everything that comes after it.
+
+    DuckDB makes its own tables and views first, without a row: their types, their order, and the
+    SQL of the reports are those of a night on DuckDB.
+    """
+    home = spark.prepare_serving(settings)
+    build_file = home / settings.build_file.relative_to(settings.home)
+    start_build_file(build_file)
+    outcome = _outcome(settings, ["run"], "duckdb", home)
+    if not outcome.failures and not outcome.error:
+        spark.fill(settings, build_file)
+        settings.build_file.parent.mkdir(parents=True, exist_ok=True)
+        settings.build_file.with_name(settings.build_file.name + ".wal").unlink(missing_ok=True)
+        os.replace(build_file, settings.build_file)
+    return outcome
 
 
 def record_queries(settings: Settings, outcome: BuildOutcome) -> None:
@@ -120,10 +146,14 @@ def run_unit_tests(settings: Settings) -> BuildOutcome:
     return _outcome(settings, ["test", "--select", "test_type:unit"])
 
 
-def _outcome(settings: Settings, command: list[str]) -> BuildOutcome:
+def _outcome(
+    settings: Settings, command: list[str], target: str = "duckdb", home: Path | None = None
+) -> BuildOutcome:
     outcome = BuildOutcome()
-    with _environment(settings):
-        result = _invoke(settings, command, _progress())
+    with _environment(settings, home):
+        result = _invoke(settings, [*command, "--target", target], _progress())
+    if target == "spark":
+        _end_session()
     if result.exception is not None:
         outcome.error = _one_line(str(result.exception))
     for node in getattr(result.result, "results", None) or []:
@@ -141,6 +171,13 @@ def _outcome(settings: Settings, command: list[str]) -> BuildOutcome:
     if not result.success and not outcome.failures and not outcome.error:
         outcome.error = "it reported no success, and no reason"
     return outcome
+
+
+def _end_session() -> None:
+    """Stop Spark, whose catalogue and settings are those of one night."""
+    from pyspark.sql import SparkSession
+
+    SparkSession.builder.getOrCreate().stop()
 
 
 def prepare_manifest(force: bool = False) -> None:
@@ -162,7 +199,7 @@ def prepare_manifest(force: bool = False) -> None:
         if parsed.exists():
             shutil.copyfile(parsed, Path(folder) / PARTIAL_PARSE)
         with _environment(settings):
-            result = _invoke(settings, ["parse", "--write-json"], [], target=folder)
+            result = _invoke(settings, ["parse", "--write-json"], [], folder=folder)
         if not result.success:
             raise BuildFailed(f"dbt cannot parse the project: {_one_line(str(result.exception))}")
         (Path(folder) / MANIFEST_VERSION.name).write_text(wanted, encoding="utf-8")
@@ -171,12 +208,14 @@ def prepare_manifest(force: bool = False) -> None:
 
 
 def _invoke(
-    settings: Settings, command: list[str], callbacks: list[Any], target: str | None = None
+    settings: Settings, command: list[str], callbacks: list[Any], folder: str | None = None
 ) -> Any:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
-    folder = str(settings.home / "dbt")
+    # What dbt has parsed for one target is of no use to another.
+    target = command[-1] if "--target" in command else "duckdb"
+    written = str(settings.home / ("dbt" if target == "duckdb" else f"dbt-{target}"))
     arguments = [
         "--log-level",
         "none",
@@ -188,9 +227,9 @@ def _invoke(
         "--profiles-dir",
         str(DBT_PROJECT),
         "--target-path",
-        target or folder,
+        folder or written,
         "--log-path",
-        folder,
+        written,
     ]
     if "--write-json" not in command:
         arguments.append("--no-write-json")
@@ -218,9 +257,9 @@ def _progress() -> list[Any]:
 
 
 @contextmanager
-def _environment(settings: Settings) -> Iterator[None]:
+def _environment(settings: Settings, home: Path | None = None) -> Iterator[None]:
     before = dict(os.environ)
-    os.environ.update(dbt_environment(settings))
+    os.environ.update(dbt_environment(settings, home))
     try:
         yield
     finally:

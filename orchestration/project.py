@@ -22,6 +22,7 @@ CONTRACT = DBT_PROJECT / "models" / "staging" / "platform" / "_raw__sources.yml"
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 TRUE_WORDS = {"1", "true", "yes", "on"}
 CACHE_WRITE_TTLS = ("5m", "1h")
+TARGETS = ("duckdb", "spark", "thrift")
 
 
 class SettingsError(ValueError):
@@ -40,6 +41,7 @@ class Settings:
     keeps_content: bool
     memory_limit: str
     cache_write_ttl: str
+    target: str
 
     @classmethod
     def read(
@@ -48,6 +50,7 @@ class Settings:
         home: str | Path | None = None,
         exports: str | Path | None = None,
         environment: Mapping[str, str] | None = None,
+        target: str | None = None,
     ) -> Self:
         """Settings from the arguments, else the WAREHOUSE_* variables, else the defaults.
 
@@ -84,6 +87,12 @@ class Settings:
                 f"WAREHOUSE_CACHE_WRITE_TTL is {cache_write_ttl!r}, which no price is listed for: "
                 f"set one of {', '.join(CACHE_WRITE_TTLS)}."
             )
+        target = target or given.get("WAREHOUSE_TARGET") or TARGETS[0]
+        if target not in TARGETS:
+            raise SettingsError(
+                f"WAREHOUSE_TARGET is {target!r}, which no profile is for: "
+                f"set one of {', '.join(TARGETS)}."
+            )
         return cls(
             landing=folder(landing, "WAREHOUSE_LANDING", SAMPLE / "landing"),
             home=folder(home, "WAREHOUSE_HOME", ROOT / ".warehouse"),
@@ -93,6 +102,7 @@ class Settings:
             keeps_content=given.get("WAREHOUSE_KEEP_CONTENT", "").lower() in TRUE_WORDS,
             memory_limit=memory_limit,
             cache_write_ttl=cache_write_ttl,
+            target=target,
         )
 
     @property
@@ -114,6 +124,11 @@ class Settings:
     def build_file(self) -> Path:
         """The database that a night works in; nobody else opens it."""
         return self.home / "build" / "warehouse.duckdb"
+
+    @property
+    def spark(self) -> Path:
+        """The tables of Spark, one folder of Parquet each; a cluster sees it under this path."""
+        return self.home / "spark"
 
     @property
     def published_file(self) -> Path:

@@ -39,7 +39,7 @@
     {%- set columns = adapter.get_columns_in_relation(target_relation)
         | map(attribute='name') | join(', ') -%}
     {%- set arrived = written_aside(
-        target_relation, 'arrived', 'select ' ~ columns ~ ' from ' ~ source_relation
+        'arrived', 'select ' ~ columns ~ ' from ' ~ source_relation
     ) -%}
     {%- if not run_query('select 1 from ' ~ arrived ~ ' limit 1').rows -%}
         {{- return('select 1 as nothing_arrived') -}}
@@ -50,7 +50,7 @@
         select {{ columns }} from {{ target_relation }} anti join {{ arrived }} using ({{ keys }})
     {%- endset -%}
     {%- if not is_kept_by_day(model) -%}
-        {%- set whole = written_aside(target_relation, 'whole', others) -%}
+        {%- set whole = written_aside('whole', others) -%}
         {{- return(
             'insert overwrite table ' ~ target_relation ~ ' select ' ~ columns ~ ' from ' ~ whole
         ) -}}
@@ -78,13 +78,14 @@
 {% endmacro %}
 
 
-{#- A table beside another for as long as that one is being written. -#}
-{% macro written_aside(relation, purpose, query) %}
-    {%- set aside = relation.schema ~ '.' ~ relation.identifier ~ '__' ~ purpose -%}
+{#- A table beside that of the model, for as long as it is being written. -#}
+{% macro written_aside(purpose, query) %}
+    {%- set name = model.alias ~ '__' ~ purpose -%}
+    {%- set aside = model.schema ~ '.' ~ name -%}
     {%- do run_query('drop table if exists ' ~ aside) -%}
     {%- do run_query(
-        'create table ' ~ aside ~ " using parquet location '"
-        ~ place_of_table('aside', relation.identifier ~ '__' ~ purpose) ~ "' as " ~ query
+        'create table ' ~ aside ~ " using parquet location '" ~ place_of_table('aside', name)
+        ~ "' as " ~ query
     ) -%}
     {{- return(aside) -}}
 {% endmacro %}
