@@ -83,16 +83,17 @@ def fill(settings: Settings, build_file: Path) -> None:
                 )
             relation = f'"{schema}"."{name}"'
             connection.execute(f"delete from {relation}")
-            files = [str(file) for file in _files(folder)]
+            whole, by_day = (
+                sorted(folder.glob("*.parquet")),
+                sorted(folder.glob(f"{DAY}=*/*.parquet")),
+            )
+            options = (
+                f", hive_partitioning = true, hive_types = {{'{DAY}': date}}" if by_day else ""
+            )
+            # What a task left unfinished lies in folders of other names.
+            files = [str(file) for file in by_day or whole]
             if files:
                 connection.execute(
-                    f"insert into {relation} by name select * from read_parquet($1, "
-                    f"hive_partitioning = true, hive_types = {{'{DAY}': date}})",
-                    [files],
+                    f"insert into {relation} by name from read_parquet($1{options})", [files]
                 )
         connection.execute("checkpoint")
-
-
-def _files(folder: Path) -> list[Path]:
-    """The Parquet files of a table, without those that a task left unfinished."""
-    return sorted([*folder.glob("*.parquet"), *folder.glob(f"{DAY}=*/*.parquet")])
