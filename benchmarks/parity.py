@@ -77,10 +77,11 @@ def _held_back(folder: str, names: list[str]) -> set[str]:
 
 
 def _deliver_again(landing: Path) -> None:
-    """A known file under another name, and two of its runs corrected: one moves to another day."""
+    """The rows of a known file in another, and two of them corrected: one moves to another day."""
     known = min(path for path in (landing / "agent_runs").rglob("*.ndjson") if path.name[0] != ".")
     lines = known.read_text(encoding="utf-8").splitlines()
-    shutil.copyfile(known, known.with_name("delivered-again.ndjson"))
+    again = "\n".join(reversed(lines)) + "\n"
+    known.with_name("delivered-again.ndjson").write_text(again, encoding="utf-8")
     corrected = []
     for days, line in enumerate(lines[:2]):
         row = {**json.loads(line), "revision": 9, "status": "failed"}
