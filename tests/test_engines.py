@@ -24,7 +24,7 @@ RENDERED = {
     "{{ microseconds_of('at') }}": "unix_micros(cast(at as timestamp_ltz))",
     "{{ instant_text('at') }}": "date_format(at, 'yyyy-MM-dd') || 'T' || date_format(at, 'HH:mm:ss.SSSSSS') || 'Z'",
     "{{ scratch_schema('raw') }}": "raw",
-    "{{ read_files(['run/loads.parquet']) }}": "parquet.`/home/of/run/loads.parquet`",
+    "{{ read_files(['run/loads.parquet']) }}": "parquet.`/srv/of/run/loads.parquet`",
     "{{ spark_type('string[]') }} {{ spark_type('map(string, string)') }}": "array<string> map<string, string>",
     "{{ is_work('select a from b where c') }} {{ is_work('select a from b group by a') }}": "False True",
     "{{ reads_of('a', ['select 1 from a join a using (x)', 'from ab']) }}": "2",
@@ -48,7 +48,7 @@ def test_the_project_compiles_for_spark_and_its_macros_say_what_spark_reads(
     pytest.importorskip("dbt.adapters.spark", reason="the extra [spark] is not installed")
     from dbt.cli.main import dbtRunner
 
-    monkeypatch.setenv("WAREHOUSE_BUILD_FILE", "/home/of/build/warehouse.duckdb")
+    monkeypatch.setenv("WAREHOUSE_BUILD_FILE", "/srv/of/build/warehouse.duckdb")
     folders = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
     written = ["--target-path", str(tmp_path), "--log-path", str(tmp_path)]
     inline = ["--inline", "\n;\n".join(RENDERED), "--no-introspect", "--no-populate-cache"]

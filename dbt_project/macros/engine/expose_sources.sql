@@ -55,7 +55,11 @@
     {%- set statements = ['drop table if exists ' ~ relation] -%}
     {%- if source.source_name == 'raw' -%}
         {%- set parts = [] -%}
-        {%- for folder in paths | map('replace', '/' ~ (paths[0].split('/') | last), '') | unique -%}
+        {%- set folders = [] -%}
+        {%- for path in paths -%}
+            {%- do folders.append(path.rsplit('/', 1)[0]) -%}
+        {%- endfor -%}
+        {%- for folder in folders | unique -%}
             {%- do parts.append(
                 "partition (load_folder = '" ~ loop.index ~ "') location '"
                 ~ home_of_files() ~ folder ~ "'"

@@ -39,7 +39,7 @@
     {%- set columns = adapter.get_columns_in_relation(target_relation)
         | map(attribute='name') | join(', ') -%}
     {%- set arrived = written_aside(
-        'arrived', 'select ' ~ columns ~ ' from ' ~ source_relation
+        'new_rows__', 'select ' ~ columns ~ ' from ' ~ source_relation
     ) -%}
     {%- if not run_query('select 1 from ' ~ arrived ~ ' limit 1').rows -%}
         {{- return('select 1 as nothing_arrived') -}}
@@ -50,7 +50,7 @@
         select {{ columns }} from {{ target_relation }} anti join {{ arrived }} using ({{ keys }})
     {%- endset -%}
     {%- if not is_kept_by_day(model) -%}
-        {%- set whole = written_aside('whole', others) -%}
+        {%- set whole = written_aside('all_rows__', others) -%}
         {{- return(
             'insert overwrite table ' ~ target_relation ~ ' select ' ~ columns ~ ' from ' ~ whole
         ) -}}
@@ -58,8 +58,9 @@
     {%- do run_query(
         'insert overwrite table ' ~ target_relation ~ ' partition (event_date) '
         ~ others
-        ~ ' where event_date in (select event_date from ' ~ arrived ~ ' union select event_date from '
-        ~ target_relation ~ ' semi join ' ~ arrived ~ ' using (' ~ keys ~ '))'
+        ~ ' where event_date in (select event_date from ' ~ arrived
+        ~ ' union select event_date from ' ~ target_relation ~ ' semi join ' ~ arrived
+        ~ ' using (' ~ keys ~ '))'
     ) -%}
     {%- set emptied -%}
         select distinct cast(event_date as string) as day
@@ -146,8 +147,9 @@
             {%- do columns.append('`' ~ column.name ~ '` ' ~ column.dtype) -%}
         {%- endfor -%}
         {%- if columns -%}
-            {%- do rows.append((node.schema, node.alias, columns | join(', '), is_kept_by_day(node)))
-            -%}
+            {%- do rows.append(
+                (node.schema, node.alias, columns | join(', '), is_kept_by_day(node))
+            ) -%}
         {%- endif -%}
     {%- endfor -%}
     {%- do note(rows) -%}

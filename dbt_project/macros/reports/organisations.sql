@@ -1,8 +1,8 @@
 {#-
     CTEs that lead from each organisation to all that it includes, 64 levels down: rows of `links`
-    (organisation_id and the included_id right below it), and what follows from them. An organisation
-    has one parent, so that a step finds no more rows than there are links, on cycles too. The last
-    one is named {prefix}_all; the query says `with recursive`.
+    (organisation_id and the included_id right below it), and what follows from them. One parent
+    each: a step finds no more rows than there are links, on cycles too. The last one is named
+    {prefix}_all; the query says `with recursive`.
 -#}
 {% macro inclusions(links, prefix, steps=64) %}
 {{ prefix }}_levels as (

@@ -92,7 +92,7 @@ main_models as (
     qualify
         row_number() over (
             partition by run_id
-            order by request_count desc, tokens_total desc, model
+            order by request_count desc, tokens_total desc, model asc
         ) = 1
 
 ),
