@@ -7,7 +7,7 @@ AS_OF := $(shell cat seeds/sample/as_of)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup night test faults lint bench format dev sql docs lock prices clean
+.PHONY: help setup spark parity night test faults lint bench format dev sql docs lock prices clean
 
 help:
 	@echo "make night   run the night on the sample, and leave CSV files in exports/latest"
@@ -15,6 +15,8 @@ help:
 	@echo "make faults  end nights at 25 random moments, and run one in each of 20 timezones (an hour)"
 	@echo "make lint    check the style of Python and SQL"
 	@echo "make bench   measure everything beside the plain alternatives; SIZE=... for other sizes than 5,000,000 events"
+	@echo "make spark   set up Spark beside it (the extra [spark], 478 MB; Java 17 is needed)"
+	@echo "make parity  run the same nights on DuckDB and on Spark, and hold every table of both row by row"
 	@echo "make dev     open Dagster in a browser: the graph, the schedule, the sensor"
 	@echo "make sql     query what was published; Q=\"select ...\" for one query"
 	@echo "make docs    write the dbt documentation of the last night to one HTML file"
@@ -36,6 +38,16 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib orchestration >/dev/null 2>&1 || true
 	@$(BIN)/python -c 'from orchestration.models import prepare_manifest; prepare_manifest()'
 	@touch $@
+
+spark: $(VENV)/.spark-ready
+
+$(VENV)/.spark-ready: $(VENV)/.ready requirements-spark.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock
+	@touch $@
+
+parity: spark
+	@command -v java >/dev/null || { echo "Java 17 is needed, and was not found: apt-get install openjdk-17-jre-headless"; exit 1; }
+	@$(BIN)/python -m benchmarks.parity $(if $(EVENTS),--events $(EVENTS))
 
 # Rejected rows are shown, and are no failure of the verb.
 night: setup
@@ -73,6 +85,8 @@ docs: setup
 lock: setup
 	@$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-strip-extras \
 	  --no-header --extra dev --python-version 3.11 pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --no-strip-extras --no-header \
+	  --extra dev --extra spark -c requirements.lock --python-version 3.11 pyproject.toml -o requirements-spark.lock
 
 prices: setup
 	@$(BIN)/python seeds/prices/write_prices.py $(if $(RELEASED),--released-on $(RELEASED))

@@ -36,7 +36,7 @@ from orchestration.night import (
     published_as_of,
     read_night,
 )
-from orchestration.project import CONTRACT, SEEDS, Settings, SettingsError
+from orchestration.project import CONTRACT, SEEDS, TARGETS, Settings, SettingsError
 from orchestration.reports import AskedExport, AskError, report_named, write_asked
 from orchestration.restatements import count_restated
 from orchestration.timeframes import latest_midnight, parse_as_of, read_timeframes
@@ -65,6 +65,7 @@ settings (a flag wins over its variable):
   WAREHOUSE_WEEK_START  the day that weeks begin     (default: monday)
   WAREHOUSE_KEEP_CONTENT=1 keeps prompts and the like, which are dropped otherwise
   WAREHOUSE_MEMORY_LIMIT   how much DuckDB may take  (default: 2GB)
+  WAREHOUSE_TARGET      where the models run: duckdb, spark or thrift (default: duckdb)
   WAREHOUSE_CACHE_WRITE_TTL  price of cache writes that do not say how long: 5m or 1h (default: 5m)
 """
 
@@ -119,7 +120,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log.propagate = False
     try:
         settings = Settings.read(
-            getattr(options, "landing", None), options.home, getattr(options, "exports", None)
+            getattr(options, "landing", None),
+            options.home,
+            getattr(options, "exports", None),
+            target=getattr(options, "target", None),
         )
         return options.run(settings, options)
     except SettingsError as error:
@@ -179,6 +183,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     night.add_argument(
         "--full-check", action="store_true", help="test all of history, not only what changed"
+    )
+    night.add_argument(
+        "--target", choices=TARGETS, help="where the models run (default: duckdb, in this process)"
     )
     status = command("status", "say what is published, and what is not yet", show_status)
     rejects = command("rejects", "show the rows that were rejected, and why", show_rejects)
@@ -305,6 +312,7 @@ def _execute_nightly(settings: Settings, options: argparse.Namespace, as_of: dat
                     "landing": str(settings.landing),
                     "home": str(settings.home),
                     "exports": str(settings.exports),
+                    "target": settings.target,
                 }
             }
         },

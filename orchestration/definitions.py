@@ -62,11 +62,12 @@ class WarehouseHome(dg.ConfigurableResource):
     landing: str | None = None
     home: str | None = None
     exports: str | None = None
+    target: str | None = None
 
     @property
     def settings(self) -> Settings:
         """The settings of this run."""
-        return Settings.read(self.landing, self.home, self.exports)
+        return Settings.read(self.landing, self.home, self.exports, target=self.target)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["WarehouseHome"]:

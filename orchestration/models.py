@@ -16,17 +16,20 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
+from orchestration import spark
 from orchestration.closed import close_off
 from orchestration.filters import TIMES
-from orchestration.night import dbt_environment
+from orchestration.night import dbt_environment, start_build_file
 from orchestration.project import (
     BUILD_FILE_NAME,
     DBT_PROJECT,
     DBT_TARGET,
+    DUCKDB,
     Settings,
     bytes_of,
     dbt_project_version,
 )
+from orchestration.publish import log_of
 
 log = logging.getLogger("warehouse")
 
@@ -86,6 +89,8 @@ def build(settings: Settings, leaves_facts: bool = False) -> BuildOutcome:
         command += ["--indirect-selection", "empty"]
         command += ["--exclude", "path:models/staging", "config.materialized:incremental"]
         command += ["test_name:one_current_version"]
+    if settings.target != DUCKDB:
+        return _build_on_spark(settings, command)
     threads = 2 if fits_twice(settings) else 1
     outcome = _outcome(settings, [*command, "--threads", str(threads)])
     if threads > 1 and any(OUT_OF_MEMORY in message for _, _, message in outcome.failures):
@@ -104,6 +109,33 @@ def fits_twice(settings: Settings) -> bool:
     files = [settings.build_file, *(settings.home / path for path in loads)]
     size = sum(file.stat().st_size for file in files if file.exists())
     return size <= bytes_of(settings.memory_limit) / 2
+
+
+def _build_on_spark(settings: Settings, command: list[str]) -> BuildOutcome:
+    outcome = _outcome(settings, command, settings.target)
+    if not outcome.failures and not outcome.error:
+        served = _serve(settings)
+        outcome.compiled, outcome.error = served.compiled, served.error
+        outcome.failures = served.failures
+    return outcome
+
+
+def _serve(settings: Settings) -> BuildOutcome:
+    """Make the build file out of what Spark has built, for everything that comes after it.
+
+    DuckDB makes its own tables and views first, without a row: their types, their order, and the
+    SQL of the reports are those of a night on DuckDB.
+    """
+    home = spark.prepare_serving(settings)
+    build_file = home / settings.build_file.relative_to(settings.home)
+    start_build_file(build_file)
+    outcome = _outcome(settings, ["run"], home=home)
+    if not outcome.failures and not outcome.error:
+        spark.fill(settings, build_file)
+        settings.build_file.parent.mkdir(parents=True, exist_ok=True)
+        log_of(settings.build_file).unlink(missing_ok=True)
+        os.replace(build_file, settings.build_file)
+    return outcome
 
 
 def record_queries(settings: Settings, outcome: BuildOutcome) -> None:
@@ -148,15 +180,20 @@ def run_unit_tests(settings: Settings) -> BuildOutcome:
     return _outcome(settings, ["test", "--select", "test_type:unit"])
 
 
-def _outcome(settings: Settings, command: list[str]) -> BuildOutcome:
+def _outcome(
+    settings: Settings, command: list[str], target: str = DUCKDB, home: Path | None = None
+) -> BuildOutcome:
     outcome = BuildOutcome()
     from dbt.cli.main import dbtRunner
 
-    folder = settings.home / "dbt"
+    # What dbt has parsed for one target is of no use to another.
+    folder = settings.home / ("dbt" if target == DUCKDB else f"dbt-{target}")
     folder.mkdir(parents=True, exist_ok=True)
-    with _environment(dbt_environment(settings)):
-        runner = dbtRunner(_parse(folder), _progress())
-        result = _invoke(runner, command, folder)
+    with _environment(dbt_environment(settings, home)):
+        runner = dbtRunner(_parse(folder, target), _progress())
+        result = _invoke(runner, [*command, "--target", target], folder)
+    if target == "spark":
+        _end_session()
     if result.exception is not None:
         outcome.error = _one_line(str(result.exception))
     for node in getattr(result.result, "results", None) or []:
@@ -176,6 +213,13 @@ def _outcome(settings: Settings, command: list[str]) -> BuildOutcome:
     return outcome
 
 
+def _end_session() -> None:
+    """Stop Spark, whose catalogue and settings are those of one night."""
+    from pyspark.sql import SparkSession
+
+    SparkSession.builder.getOrCreate().stop()
+
+
 def prepare_manifest(force: bool = False) -> None:
     """Have dbt parse the project where its manifest is missing or older than a file of it."""
     wanted = dbt_project_version()
@@ -190,24 +234,24 @@ def prepare_manifest(force: bool = False) -> None:
     DBT_TARGET.mkdir(exist_ok=True)
     # Beside the manifest, which another process may read meanwhile, and then in its place.
     with tempfile.TemporaryDirectory(dir=DBT_TARGET) as folder:
-        _parse(Path(folder), "--write-json")
+        _parse(Path(folder), DUCKDB, "--write-json")
         (Path(folder) / MANIFEST_VERSION.name).write_text(wanted, encoding="utf-8")
         for name in (PARTIAL_PARSE, MANIFEST.name, MANIFEST_VERSION.name):
             os.replace(Path(folder) / name, DBT_TARGET / name)
 
 
-def _parse(folder: Path, *options: str) -> Any:
-    """The project as dbt parses it, in a folder of its own.
+def _parse(folder: Path, target: str, *options: str) -> Any:
+    """The project as dbt parses it for a target, in a folder of its own.
 
     A parse starts from the last one, unless the profile has changed: so it is told of no home.
     """
     from dbt.cli.main import dbtRunner
 
     parsed = DBT_TARGET / PARTIAL_PARSE
-    if parsed.exists():
+    if parsed.exists() and target == DUCKDB:
         shutil.copyfile(parsed, folder / PARTIAL_PARSE)
     with _environment({"WAREHOUSE_BUILD_FILE": BUILD_FILE_NAME}):
-        result = _invoke(dbtRunner(), ["parse", *options], folder)
+        result = _invoke(dbtRunner(), ["parse", *options, "--target", target], folder)
     if not result.success:
         raise BuildFailed(f"dbt cannot parse the project: {_one_line(str(result.exception))}")
     return result.result

@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from orchestration import restatements, telemetry
+from orchestration import restatements, spark, telemetry
 from orchestration.closed import close_off
 from orchestration.edges import PageWindow, tables_of_time
 from orchestration.forgotten import Forgotten
@@ -24,6 +24,7 @@ from orchestration.prices import price_tables
 from orchestration.project import (
     CONTRACT,
     DBT_TARGET,
+    DUCKDB,
     PRICES,
     SEEDS,
     Settings,
@@ -86,11 +87,11 @@ def prepare(
     facts = f"{facts_version(priced_by)}-{settings.timezone.key}"
     restatements.keep_published(settings)
     loads = [load for load in committed_loads(settings.raw) if load > 0]
-    applied = None if full_refresh else _applied(settings.build_file, facts)
+    applied = None if full_refresh else _applied(settings, facts)
     has_new_facts = applied is None or bool(set(loads) - applied)
     is_built_anew = applied is None
     if applied is None:
-        _start_build_file(settings.build_file)
+        _start_tables(settings)
         applied = set()
     published = applied_and_published(settings.published_file)
     night = Night(
@@ -237,8 +238,11 @@ def _night_id_of(manifest: Path) -> str | None:
         return None
 
 
-def _applied(build_file: Path, facts: str) -> set[int] | None:
-    """The loads that the build file has applied; None where it must be built anew."""
+def _applied(settings: Settings, facts: str) -> set[int] | None:
+    """The loads that the target has applied; None where its facts must be built anew."""
+    if settings.target != DUCKDB:
+        return spark.applied_loads(settings, facts, growing_tables())
+    build_file = settings.build_file
     if not build_file.exists():
         return None
     try:
@@ -257,12 +261,12 @@ def _applied(build_file: Path, facts: str) -> set[int] | None:
             f"The build file {build_file} cannot be opened ({error}): if nobody has it open, "
             "rebuild it from the loads with `warehouse night --full-refresh`."
         ) from error
-    if any(version != facts for _, version in rows) or _growing_tables() - set(found):
+    if any(version != facts for _, version in rows) or growing_tables() - set(found):
         return None
     return {load for load, _ in rows}
 
 
-def _growing_tables() -> set[tuple[str, str]]:
+def growing_tables() -> set[tuple[str, str]]:
     """Schema and name of the tables that nights add to, by the dbt manifest."""
     manifest = json.loads((DBT_TARGET / "manifest.json").read_text(encoding="utf-8"))
     return {
@@ -272,7 +276,14 @@ def _growing_tables() -> set[tuple[str, str]]:
     }
 
 
-def _start_build_file(build_file: Path) -> None:
+def _start_tables(settings: Settings) -> None:
+    if settings.target != DUCKDB:
+        spark.start_tables(settings)
+    else:
+        start_build_file(settings.build_file)
+
+
+def start_build_file(build_file: Path) -> None:
     """An empty build file; made under another name, so that no killed night leaves half of one."""
     build_file.parent.mkdir(parents=True, exist_ok=True)
     started = build_file.with_name(".started.duckdb")
@@ -363,10 +374,11 @@ def _ignored_table(ignored: Iterable[Ignored]) -> pa.Table:
     return pa.Table.from_pylist([asdict(item) for item in ignored], schema=schema)
 
 
-def dbt_environment(settings: Settings) -> dict[str, str]:
-    """What profiles.yml reads."""
+def dbt_environment(settings: Settings, home: Path | None = None) -> dict[str, str]:
+    """What profiles.yml reads. home: another than that of the settings."""
+    build_file = settings.build_file.relative_to(settings.home)
     return {
         **os.environ,
-        "WAREHOUSE_BUILD_FILE": str(settings.build_file),
+        "WAREHOUSE_BUILD_FILE": str((home or settings.home) / build_file),
         "WAREHOUSE_MEMORY_LIMIT": settings.memory_limit,
     }

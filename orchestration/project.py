@@ -25,6 +25,8 @@ SIZES = {"B": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
          "KI": 1 << 10, "MI": 1 << 20, "GI": 1 << 30, "TI": 1 << 40}  # fmt: skip
 TRUE_WORDS = {"1", "true", "yes", "on"}
 CACHE_WRITE_TTLS = ("5m", "1h")
+DUCKDB = "duckdb"
+TARGETS = (DUCKDB, "spark", "thrift")
 
 
 class SettingsError(ValueError):
@@ -43,6 +45,7 @@ class Settings:
     keeps_content: bool
     memory_limit: str
     cache_write_ttl: str
+    target: str
 
     @classmethod
     def read(
@@ -51,6 +54,7 @@ class Settings:
         home: str | Path | None = None,
         exports: str | Path | None = None,
         environment: Mapping[str, str] | None = None,
+        target: str | None = None,
     ) -> Self:
         """Settings from the arguments, else the WAREHOUSE_* variables, else the defaults.
 
@@ -87,6 +91,12 @@ class Settings:
                 f"WAREHOUSE_CACHE_WRITE_TTL is {cache_write_ttl!r}, which no price is listed for: "
                 f"set one of {', '.join(CACHE_WRITE_TTLS)}."
             )
+        target = target or given.get("WAREHOUSE_TARGET") or TARGETS[0]
+        if target not in TARGETS:
+            raise SettingsError(
+                f"WAREHOUSE_TARGET is {target!r}, which no profile is for: "
+                f"set one of {', '.join(TARGETS)}."
+            )
         return cls(
             landing=folder(landing, "WAREHOUSE_LANDING", SAMPLE / "landing"),
             home=folder(home, "WAREHOUSE_HOME", ROOT / ".warehouse"),
@@ -96,6 +106,7 @@ class Settings:
             keeps_content=given.get("WAREHOUSE_KEEP_CONTENT", "").lower() in TRUE_WORDS,
             memory_limit=memory_limit,
             cache_write_ttl=cache_write_ttl,
+            target=target,
         )
 
     @property
@@ -117,6 +128,11 @@ class Settings:
     def build_file(self) -> Path:
         """The database that a night works in; nobody else opens it."""
         return self.home / "build" / BUILD_FILE_NAME
+
+    @property
+    def spark(self) -> Path:
+        """The tables of Spark, one folder of Parquet each; a cluster sees it under this path."""
+        return self.home / "spark"
 
     @property
     def published_file(self) -> Path:

@@ -13,9 +13,10 @@ with arrived as (
 {% if is_incremental() -%}
 known as (
 
-    select * from {{ this }}
-    semi join arrived using ({{ key }})
-    where load_id not in (select load_id from {{ source('run', 'loads') }} where is_to_apply)
+    -- A star over `using` has the key first on some engines.
+    select kept.* from {{ this }} as kept
+    semi join arrived on kept.{{ key }} = arrived.{{ key }}
+    where kept.load_id not in (select load_id from {{ source('run', 'loads') }} where is_to_apply)
 
 ),
 

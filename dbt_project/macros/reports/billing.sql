@@ -86,13 +86,14 @@ agents_of_conversations as (
     select
         timeframe,
         conversation_id,
-        agent_id
+        agent_id,
+        count(*) as lines_of_agent
     from lines_in_windows
     where agent_id is not null and conversation_id <> {{ unattributed() }}
     group by timeframe, conversation_id, agent_id
     qualify
         row_number() over (
-            partition by timeframe, conversation_id order by count(*) desc, agent_id
+            partition by timeframe, conversation_id order by lines_of_agent desc, agent_id
         ) = 1
 
 ),

@@ -88,13 +88,14 @@ users_of_sessions as (
         client,
         session_id,
         user_id,
-        max(email) as email
+        max(email) as email,
+        sum(records) as requests_of_user
     from requests_in_windows
     where user_id is not null and session_id <> {{ unattributed() }}
     group by timeframe, client, session_id, user_id
     qualify
         row_number() over (
-            partition by timeframe, client, session_id order by sum(records) desc, user_id
+            partition by timeframe, client, session_id order by requests_of_user desc, user_id
         ) = 1
 
 ),
@@ -105,13 +106,14 @@ agents_of_sessions as (
         timeframe,
         client,
         session_id,
-        agent_id
+        agent_id,
+        sum(records) as requests_of_agent
     from requests_in_windows
     where agent_id is not null and session_id <> {{ unattributed() }}
     group by timeframe, client, session_id, agent_id
     qualify
         row_number() over (
-            partition by timeframe, client, session_id order by sum(records) desc, agent_id
+            partition by timeframe, client, session_id order by requests_of_agent desc, agent_id
         ) = 1
 
 ),

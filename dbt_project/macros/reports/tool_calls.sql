@@ -323,13 +323,14 @@ agents_of_calls as (
     select
         timeframe,
         agent_instance_id,
-        agent_id
+        agent_id,
+        sum(call_count) as calls_of_agent
     from calls_in_windows
     where agent_instance_id is not null and agent_id is not null
     group by timeframe, agent_instance_id, agent_id
     qualify
         row_number() over (
-            partition by timeframe, agent_instance_id order by sum(call_count) desc, agent_id
+            partition by timeframe, agent_instance_id order by calls_of_agent desc, agent_id
         ) = 1
 
 ),

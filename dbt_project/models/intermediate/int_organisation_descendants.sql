@@ -1,4 +1,4 @@
-with organisations as (
+with recursive organisations as (
 
     select
         organisation_id,

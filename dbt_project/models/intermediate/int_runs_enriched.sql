@@ -83,14 +83,16 @@ main_models as (
 
     select
         run_id,
-        model
+        model,
+        count(*) as request_count,
+        sum(input_tokens_total + output_tokens_total) as tokens_total
     from requests
     semi join mixed_runs using (run_id)
     group by run_id, model
     qualify
         row_number() over (
             partition by run_id
-            order by count(*) desc, sum(input_tokens_total + output_tokens_total) desc, model
+            order by request_count desc, tokens_total desc, model asc
         ) = 1
 
 ),

@@ -1,0 +1,163 @@
+"""The same nights on DuckDB and on Spark, and every published table of both held row by row.
+
+Four nights on each engine: the sample and a generated tree, each whole in one night, and in two
+nights of which the second brings late days, corrected events and a file delivered again.
+"""
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from benchmarks import generate
+from orchestration.project import SAMPLE
+
+WAREHOUSE = str(Path(sys.executable).with_name("warehouse"))
+ENGINES = ("duckdb", "spark")
+PUBLISHED = (0, 3)
+# Of the sample, what the second of two nights finds: late files, a copy, and the last days.
+HELD_BACK = re.compile(r"/late/|copy|-000[45]\.|metrics|identities")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A table that differs, and how many of its rows only one of the engines has."""
+
+    relation: str
+    only_duckdb: int
+    only_spark: int
+
+
+def main() -> int:
+    """Run the nights and compare; 0 where no row differs."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.parity", description=__doc__)
+    parser.add_argument("--events", type=int, default=20_000, help="of the generated tree")
+    parser.add_argument("--only", choices=("sample", "generated"), help="one of the two trees")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="parity-") as folder:
+        found = [
+            difference
+            for name in ("sample", "generated")
+            if options.only in (None, name)
+            for difference in _compare_tree(name, Path(folder) / name, options.events)
+        ]
+    return 1 if found else 0
+
+
+def _compare_tree(name: str, work: Path, events: int) -> list[Difference]:
+    whole, first = work / "whole", work / "first"
+    if name == "sample":
+        shutil.copytree(SAMPLE / "landing", whole)
+        shutil.copytree(whole, first, ignore=_held_back)
+        as_of = (SAMPLE / "as_of").read_text(encoding="utf-8").strip()
+    else:
+        tree = generate.Tree(events=events, days=40, agents=50, users=80, sessions=2_000)
+        generate.write(tree, whole, "ndjson")
+        generate.write(tree, first, "ndjson", last_day=tree.days - 2)
+        as_of = f"{tree.end}T00:00:00Z"
+    found = _compare_nights(f"{name}, whole", work / "full", [whole], as_of)
+    second = work / "second"
+    shutil.copytree(whole, second)
+    _deliver_again(second)
+    return found + _compare_nights(f"{name}, in two nights", work / "two", [first, second], as_of)
+
+
+def _held_back(folder: str, names: list[str]) -> set[str]:
+    paths = {name: Path(folder) / name for name in names}
+    return {name for name, path in paths.items() if path.is_file() and HELD_BACK.search(str(path))}
+
+
+def _deliver_again(landing: Path) -> None:
+    """The rows of a known file in another, and two of them corrected: one moves to another day."""
+    known = min(path for path in (landing / "agent_runs").rglob("*.ndjson") if path.name[0] != ".")
+    lines = known.read_text(encoding="utf-8").splitlines()
+    again = "\n".join(reversed(lines)) + "\n"
+    known.with_name("delivered-again.ndjson").write_text(again, encoding="utf-8")
+    corrected = []
+    for days, line in enumerate(lines[:2]):
+        row = {**json.loads(line), "revision": 9, "status": "failed"}
+        moved = datetime.fromisoformat(row["started_at"]) - timedelta(days=days)
+        row["started_at"], row["ended_at"] = moved.isoformat(), None
+        corrected.append(json.dumps(row))
+    text = "\n".join(corrected) + "\n"
+    known.with_name("corrected.ndjson").write_text(text, encoding="utf-8")
+
+
+def _compare_nights(title: str, work: Path, landings: list[Path], as_of: str) -> list[Difference]:
+    landing = work / "landing"
+    for number, source in enumerate(landings, 1):
+        shutil.copytree(source, landing, dirs_exist_ok=True)
+        for engine in ENGINES:
+            seconds = _run_night(engine, landing, work / engine, as_of)
+            print(f"{title}: night {number} on {engine}: {seconds:.0f} s", flush=True)
+    files = [work / engine / "home" / "published" / "warehouse.duckdb" for engine in ENGINES]
+    tables, rows, found = differences(*files)
+    print(f"{title}: {rows:,} rows of {tables} tables, {len(found)} tables differ", flush=True)
+    for each in found:
+        print(f"  {each.relation}: only duckdb {each.only_duckdb}, only spark {each.only_spark}")
+    return found
+
+
+def _run_night(engine: str, landing: Path, folder: Path, as_of: str) -> float:
+    """Seconds of a night. Raises RuntimeError with its last lines where nothing was published."""
+    folders = ["--landing", landing, "--home", folder / "home", "--exports", folder / "exports"]
+    started = time.monotonic()
+    done = subprocess.run(
+        [WAREHOUSE, "night", "--as-of", as_of, "--target", engine, *map(str, folders)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode not in PUBLISHED:
+        raise RuntimeError(f"the night on {engine} ended with {done.returncode}: {done.stderr}")
+    return time.monotonic() - started
+
+
+def differences(duckdb_file: Path, spark_file: Path) -> tuple[int, int, list[Difference]]:
+    """Tables and rows compared, and the tables whose rows are not the same, however often each.
+
+    A table that only one of the files has, or that has other columns there, is an error of DuckDB.
+    """
+    with duckdb.connect() as connection:
+        for name, file in (("ours", duckdb_file), ("theirs", spark_file)):
+            quoted = str(file).replace("'", "''")
+            connection.execute(f"attach '{quoted}' as {name} (read_only)")
+        relations = connection.execute(
+            "select distinct table_schema || '.' || table_name from information_schema.tables "
+            "where table_catalog in ('ours', 'theirs') order by all"
+        ).fetchall()
+        found, rows = [], 0
+        for (relation,) in relations:
+            only_ours, only_theirs = (
+                _count(connection, f"{left}.{relation}", f"{right}.{relation}")
+                for left, right in (("ours", "theirs"), ("theirs", "ours"))
+            )
+            (counted,) = connection.execute(f"select count(*) from ours.{relation}").fetchall()
+            rows += counted[0]
+            if only_ours or only_theirs:
+                found.append(Difference(relation, only_ours, only_theirs))
+    return len(relations), rows, found
+
+
+def _count(connection: duckdb.DuckDBPyConnection, left: str, right: str) -> int:
+    """Rows of one relation that the other has not, or not as often."""
+    described = connection.execute(f"describe {left}").fetchall()
+    columns = ", ".join(f'"{column[0]}"' for column in described)
+    (row,) = connection.execute(
+        f"select count(*) from (select {columns} from {left} "
+        f"except all select {columns} from {right})"
+    ).fetchall()
+    return row[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""What differs between the engines: the macros of both, and what Spark leaves for publishing."""
+
+import re
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from orchestration import spark
+from orchestration.project import DBT_PROJECT, Settings, SettingsError
+
+ENGINE = DBT_PROJECT / "macros" / "engine"
+DISPATCHED = re.compile(r"adapter\.dispatch\('([a-z_]+)'")
+
+# What a macro is called with, and what Spark reads then.
+RENDERED = {
+    "{{ joined('models', ', ') }}": "array_join(models, ', ')",
+    "{{ joined_in_order('path', 'file_id', ', ') }}": "listagg(path, ', ') within group (order by file_id)",
+    "{{ hashed_key(['a', 'b']) }}": "xxhash64(a, b)",
+    "{{ json_member('extra', 'speed') }}": "get_json_object(extra, '$.speed')",
+    "{{ microseconds_of('at') }}": "unix_micros(cast(at as timestamp_ltz))",
+    "{{ instant_text('at') }}": "date_format(at, 'yyyy-MM-dd') || 'T' || date_format(at, 'HH:mm:ss.SSSSSS') || 'Z'",
+    "{{ scratch_schema('raw') }}": "raw",
+    "{{ read_files(['run/loads.parquet']) }}": "parquet.`/srv/of/run/loads.parquet`",
+    "{{ spark_type('string[]') }} {{ spark_type('map(string, string)') }}": "array<string> map<string, string>",
+    "{{ is_work('select a from b where c') }} {{ is_work('select a from b group by a') }}": "False True",
+    "{{ reads_of('a', ['select 1 from a join a using (x)', 'from ab']) }}": "2",
+    "{{ steps_of('with a as (\\n    select 1\\n),\\n\\n-- why\\nb as (\\n    from a\\n)\\n\\nfrom b').steps | join(' ') }}": "a b",
+}  # fmt: skip
+
+
+def test_every_macro_of_the_engines_has_a_form_for_each() -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in ENGINE.glob("*.sql"))
+    names = DISPATCHED.findall(text)
+    assert names
+    defined = set(re.findall(r"macro ([a-z_]+)\(", text))
+    missing = {f"{engine}__{name}" for name in names for engine in ("duckdb", "spark")} - defined
+    assert not missing
+
+
+def test_the_project_compiles_for_spark_and_its_macros_say_what_spark_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyspark", reason="the extra [spark] is not installed")
+    pytest.importorskip("dbt.adapters.spark", reason="the extra [spark] is not installed")
+    from dbt.cli.main import dbtRunner
+
+    monkeypatch.setenv("WAREHOUSE_BUILD_FILE", "/srv/of/build/warehouse.duckdb")
+    folders = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
+    written = ["--target-path", str(tmp_path), "--log-path", str(tmp_path)]
+    inline = ["--inline", "\n;\n".join(RENDERED), "--no-introspect", "--no-populate-cache"]
+    compiled = dbtRunner().invoke(
+        ["--quiet", "compile", "--target", "spark", *inline, *folders, *written]
+    )
+    assert compiled.success, compiled.exception
+    said = compiled.result.results[0].node.compiled_code.split("\n;\n")
+    assert dict(zip(RENDERED, (text.strip() for text in said), strict=True)) == RENDERED
+
+
+def test_a_target_that_no_profile_is_for_is_refused() -> None:
+    with pytest.raises(SettingsError, match="WAREHOUSE_TARGET is 'sparc'"):
+        Settings.read(environment={"WAREHOUSE_TARGET": "sparc"})
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings.read(tmp_path / "landing", tmp_path / "home", tmp_path / "exports", {}, "spark")
+
+
+def note(settings: Settings, *names: str) -> None:
+    """What a complete build notes of tables of the schema `quality`."""
+    rows = [
+        {"schema": "quality", "name": name, "columns": "a int", "is_kept_by_day": False}
+        for name in names
+    ]
+    pq.write_table(
+        pa.Table.from_pylist(rows, schema=spark.NOTED), settings.spark / "noted" / "part-0.parquet"
+    )
+
+
+def apply_loads(settings: Settings, version: str) -> None:
+    folder = settings.spark / "quality" / "applied_loads"
+    folder.mkdir(parents=True)
+    loads = pa.table({"load_id": [1, 2], "facts_version": [version, version]})
+    pq.write_table(loads, folder / "part-0.parquet")
+
+
+def test_tables_of_spark_count_as_built_only_when_all_that_grow_are_noted(
+    settings: Settings,
+) -> None:
+    growing = {("quality", "applied_loads"), ("quality", "landed_files")}
+    assert spark.applied_loads(settings, "v1", growing) is None
+    spark.start_tables(settings)
+    apply_loads(settings, "v1")
+    assert spark.applied_loads(settings, "v1", growing) is None
+    note(settings, "applied_loads")
+    assert spark.applied_loads(settings, "v1", growing) is None
+    note(settings, "applied_loads", "landed_files")
+    assert spark.applied_loads(settings, "v1", growing) == {1, 2}
+    assert spark.applied_loads(settings, "v2", growing) is None
+
+
+def build_file_with_facts(path: Path) -> Path:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create schema intermediate")
+        connection.execute(
+            "create table intermediate.facts "
+            "(run_id varchar, event_date date, credits decimal(38, 12), started_at timestamp)"
+        )
+    return path
+
+
+def test_the_build_file_takes_its_rows_from_sparks_days_in_its_own_order_of_columns(
+    settings: Settings, tmp_path: Path
+) -> None:
+    file = build_file_with_facts(tmp_path / "build.duckdb")
+    facts = settings.spark / "intermediate" / "facts"
+    for day in ("2026-03-01", "2026-03-02"):
+        (facts / f"event_date={day}").mkdir(parents=True)
+        with duckdb.connect() as connection:
+            connection.execute(
+                f"copy (select 1.5::decimal(38, 12) as credits, timestamp '{day} 01:02:03' as started_at, "
+                f"'run' as run_id) to '{facts}/event_date={day}/part-0.parquet'"
+            )
+    unfinished = facts / ".spark-staging-1" / "event_date=2026-03-02"
+    unfinished.mkdir(parents=True)
+    (unfinished / "part-1.parquet").write_bytes(b"cut short")
+    spark.fill(settings, file)
+    with duckdb.connect(str(file)) as connection:
+        rows = connection.execute(
+            "select run_id, event_date, credits::varchar from intermediate.facts order by all"
+        ).fetchall()
+    assert rows == [
+        ("run", date(2026, 3, 1), "1.500000000000"),
+        ("run", date(2026, 3, 2), "1.500000000000"),
+    ]
+
+
+def test_a_table_that_spark_did_not_leave_is_named_and_nothing_is_published(
+    settings: Settings, tmp_path: Path
+) -> None:
+    file = build_file_with_facts(tmp_path / "build.duckdb")
+    with pytest.raises(
+        RuntimeError, match=r"no table intermediate\.facts .* nothing was published"
+    ):
+        spark.fill(settings, file)
