@@ -188,14 +188,14 @@ def test_what_dbt_connects_with_is_closed_off(tmp_path: Path, leak: str) -> None
     outside.write_text(SECRET, encoding="utf-8")
     for folder in ("build", "raw"):
         (tmp_path / "home" / folder).mkdir(parents=True)
-    (tmp_path / "home" / "raw" / "a.csv").write_text("a\n1\n", encoding="utf-8")
+    readable = tmp_path / "home" / "raw" / "a.csv"
+    readable.write_text("a\n1\n", encoding="utf-8")
     plugin = Plugin(
         "closed", {}, DuckDBCredentials(path=str(build), database="warehouse", schema="main")
     )
     with duckdb.connect(str(build)) as connection:
         plugin.configure_connection(connection)
-        inside = f"from read_csv('{tmp_path}/home/raw/a.csv')"
-        assert connection.execute(inside).fetchall() == [(1,)]
+        assert connection.execute(f"from read_csv('{readable}')").fetchall() == [(1,)]
         assert connection.execute("select current_setting('TimeZone')").fetchall() == [("UTC",)]
         with pytest.raises(duckdb.Error):
             connection.execute(leak.format(outside=outside)).fetchall()
