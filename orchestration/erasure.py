@@ -39,7 +39,7 @@ from orchestration.forgotten import (
 from orchestration.landing.contract import read_contract
 from orchestration.landing.history import committed_loads, load_folder
 from orchestration.landing.load import TELEMETRY, rewrite_part
-from orchestration.project import CONTRACT, Settings, dagster_home
+from orchestration.project import CONTRACT, DUCKDB, Settings, dagster_home
 from orchestration.publish import quoted, sync
 
 log = logging.getLogger("warehouse")
@@ -248,6 +248,9 @@ def finish(settings: Settings) -> None:
     for spilled in settings.build_file.parent.glob("*.tmp"):
         # A killed night left what had not fitted in memory.
         shutil.rmtree(spilled, ignore_errors=True)
+    if settings.target == DUCKDB:
+        # What an earlier night on Spark left was not built anew; the next one there begins again.
+        shutil.rmtree(settings.spark, ignore_errors=True)
     rewritten_before = (settings.raw, settings.closed_months)
     for folder in (settings.home, dagster_home()):
         for file in _files(folder) if folder else ():

@@ -145,6 +145,8 @@ def keep_elsewhere(warehouse: Warehouse) -> None:
 def after(before: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     """The same after the person was forgotten, at the second attempt: the first one died."""
     warehouse = copy(before, tmp_path_factory.mktemp("after"))
+    # Of a night on Spark, which the next one on DuckDB does not build anew.
+    write(warehouse.home / "spark" / "marts" / "usage_by_user" / "part-0.json", {"user_id": USER})
     rewrite_part, calls = erasure.rewrite_part, []
 
     def cut(*arguments: Any) -> bool:
@@ -388,6 +390,10 @@ def test_a_damaged_file_of_the_forgotten_stops_a_night(after: Warehouse, tmp_pat
     answer = warehouse.night("--full-refresh")
     assert answer.code == 1
     assert "restore it" in answer.error.splitlines()[-1]
+
+
+def test_tables_of_an_earlier_night_on_spark_go(after: Warehouse) -> None:
+    assert not (after.home / "spark").exists()
 
 
 @pytest.fixture
