@@ -192,7 +192,7 @@ def _outcome(
     with _environment(dbt_environment(settings, home)):
         runner = dbtRunner(_parse(folder, target), _progress())
         result = _invoke(runner, [*command, "--target", target], folder)
-    if target == "spark":
+    if target == "spark" and result.result is not None:
         _end_session()
     if result.exception is not None:
         outcome.error = _one_line(str(result.exception))
