@@ -54,7 +54,7 @@ night: setup
 	@$(BIN)/warehouse night --as-of $(AS_OF) || { code=$$?; test $$code -eq 3 || exit $$code; $(BIN)/warehouse rejects; }
 
 test: setup
-	@$(BIN)/python -m pytest -q -n auto --dist loadfile
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 faults: setup
 	@$(BIN)/python -m pytest -q tests/test_faults.py tests/test_zones.py --kills 25 --all-zones \

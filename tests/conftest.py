@@ -26,6 +26,10 @@ ZONES = (
     "Pacific/Chatham", "Pacific/Pago_Pago", "America/Santiago", "Asia/Tehran", "Africa/Cairo",
     "America/Havana", "Asia/Gaza", "Europe/Dublin", "Antarctica/Troll", "Asia/Pyongyang", "UTC",
 )  # fmt: skip
+OF_MANY_NIGHTS = {
+    "test_faults", "test_forgotten", "test_restatements", "test_night", "test_telemetry",
+    "test_conservation", "test_closed", "test_reports", "test_zones", "test_replay", "test_fuzz",
+}  # fmt: skip
 FUZZ_SEED = 20260301
 FUZZ_ROUNDS = 10
 KILL_SEED = 5
@@ -42,6 +46,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=KILLS, help="moments at which a night is killed")
     parser.addoption("--kill-seed", type=int, default=KILL_SEED, help="seed of these moments")
     parser.addoption("--all-zones", action="store_true", help="a night in every timezone")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that run the most nights come first, so that no core waits for one of them at the end."""
+    items.sort(key=lambda item: item.path.stem not in OF_MANY_NIGHTS)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -374,9 +374,9 @@ def test_an_empty_build_file_is_there_whole_or_not_at_all(tmp_path: Path) -> Non
     build = tmp_path / "build" / "warehouse.duckdb"
     (tmp_path / "build").mkdir()
     with no_file_above(5_000), pytest.raises(duckdb.Error):
-        night_module._start_build_file(build)
+        night_module.start_build_file(build)
     assert not build.exists()
-    night_module._start_build_file(build)
+    night_module.start_build_file(build)
     with duckdb.connect(str(build), read_only=True) as connection:
         assert connection.execute("select count(*) from duckdb_tables()").fetchall() == [(0,)]
 
