@@ -33,7 +33,7 @@ OF_MANY_NIGHTS = {
 FUZZ_SEED = 20260301
 FUZZ_ROUNDS = 10
 KILL_SEED = 5
-KILLS = 2
+KILLS = 1
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -120,7 +120,7 @@ def test_a_night_ended_at_any_moment_leaves_the_old_or_the_new_and_the_next_is_u
         (tmp_path / f"late-{late.index(file)}").rename(file)
 
     for number in range(request.config.getoption("--kills")):
-        ending = (signal.SIGTERM, signal.SIGKILL, signal.SIGKILL)[number % 3]
+        ending = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL)[number % 3]
         # At the start libraries are imported; the first moments come after it.
         moment = rng.uniform(4, whole_night + 4)
         process = subprocess.Popen(
