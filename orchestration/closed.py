@@ -6,7 +6,6 @@ DuckDB's settings are one wall; the permissions of the account that nights run a
 from pathlib import Path
 
 import duckdb
-from dbt.adapters.duckdb.plugins import BasePlugin
 
 NO_EXTENSIONS = {
     "autoinstall_known_extensions": False,
@@ -28,14 +27,3 @@ def close_off(connection: duckdb.DuckDBPyConnection, *folders: Path) -> None:
         connection.execute("set allowed_directories = ?", [allowed])
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
-
-
-class Plugin(BasePlugin):
-    """What dbt runs when it connects: the night's loads and parameters are all that models read."""
-
-    def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Set what profiles.yml cannot set at the opening, and close the connection off."""
-        assert self.creds is not None
-        conn.execute("set global TimeZone = 'UTC'")
-        home = Path(self.creds.path).absolute().parents[1]
-        close_off(conn, *(home / name for name in ("raw", "run", "closed_months")))

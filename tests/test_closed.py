@@ -12,8 +12,9 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.cli.main import dbtRunner
 
-from orchestration.closed import Plugin, close_off
+from orchestration.closed import close_off
 from orchestration.night import dbt_environment
+from orchestration.plugin import Plugin
 from orchestration.project import DBT_PROJECT, DBT_TARGET, ROOT, Settings
 from tests.conftest import Warehouse, call
 
@@ -218,7 +219,7 @@ def test_every_connection_is_closed_off_where_it_is_opened() -> None:
 
 def test_the_profile_names_no_secret_and_closes_the_connection() -> None:
     profile = (DBT_PROJECT / "profiles.yml").read_text(encoding="utf-8")
-    assert "orchestration.closed" in profile
+    assert "orchestration.plugin" in profile
     for word in ("password", "secret", "token", "settings:"):
         assert word not in profile
 
