@@ -32,7 +32,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	  { echo "Python 3.11 is needed, and was not found: install it, or name it with make PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "setting up $(VENV) (once, a few minutes)"
 	@"$(PYTHON)" -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@# compileall also meets templates and files for other Pythons, and fails on those
 	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib orchestration >/dev/null 2>&1 || true
