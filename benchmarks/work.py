@@ -30,9 +30,8 @@ def publish_again(settings: Settings, relations: set[tuple[str, str]]) -> None:
 
 def export_again(settings: Settings, folder: Path) -> None:
     """Write every report of the published file as a night does."""
-    with exports.opened(settings.published_file, settings.memory_limit, folder) as connection:
-        for report in exports.read_reports():
-            exports.write_report(connection, report, folder)
+    for _ in exports.write_reports(settings.published_file, settings.memory_limit, folder):
+        pass
 
 
 def facts_of_new_day(settings: Settings, as_of: datetime) -> float:

@@ -284,20 +284,19 @@ def export_reports(warehouse: WarehouseHome) -> Iterator[dg.MaterializeResult]:
     """The CSV files of every report."""
     settings = warehouse.settings
     folder = exports.building_folder(settings, read_night(settings))
-    with exports.opened(settings.candidate_file, settings.memory_limit, folder) as connection:
-        for report in exports.read_reports():
-            files = exports.write_report(connection, report, folder)
-            (folder / f".{report.name}.json").write_text(json.dumps(files), encoding="utf-8")
-            longest = max(files, key=lambda file: file["rows"])
-            preview = pd.read_csv(folder / longest["path"], nrows=PREVIEW_ROWS, dtype=str)
-            yield dg.MaterializeResult(
-                asset_key=["exports", report.name],
-                metadata={
-                    "dagster/row_count": sum(file["rows"] for file in files),
-                    "files": len(files),
-                    f"preview of {longest['timeframe']}": dg.MetadataValue.md(_markdown(preview)),
-                },
-            )
+    written = exports.write_reports(settings.candidate_file, settings.memory_limit, folder)
+    for report, files in written:
+        (folder / f".{report.name}.json").write_text(json.dumps(files), encoding="utf-8")
+        longest = max(files, key=lambda file: file["rows"])
+        preview = pd.read_csv(folder / longest["path"], nrows=PREVIEW_ROWS, dtype=str)
+        yield dg.MaterializeResult(
+            asset_key=["exports", report.name],
+            metadata={
+                "dagster/row_count": sum(file["rows"] for file in files),
+                "files": len(files),
+                f"preview of {longest['timeframe']}": dg.MetadataValue.md(_markdown(preview)),
+            },
+        )
     log.info("wrote the CSV files of %s reports", len(_marts))
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,8 +21,8 @@ from orchestration.night import Night, published_night_id, read_night
 from orchestration.project import SEEDS, Settings
 from orchestration.publish import sync
 
-# A text that a spreadsheet would run as a formula; such a cell gets an apostrophe in front.
-FORMULA = r"^[=+\-@\t\r\n\x00＝＋－＠]"
+# How a text begins that a spreadsheet would run; such a cell gets an apostrophe in front.
+STARTS_OF_FORMULAS = "=+-@\t\r\n\0＝＋－＠"
 SUMMED_KINDS = ("money", "tokens")
 ORDERING_KINDS = ("money", "count")
 KEPT_SECONDS = 3600
@@ -29,6 +30,8 @@ MOST_SHEET_ROWS = 1_048_576
 LONGEST_SHEET_NAME = 31
 HOME_FOLDERS = ("raw", "run", "build", "published", "dbt", "closed_months")
 MANIFEST = "manifest.json"
+# While one file is written, which takes one core, the next is sorted: three quarters of the time.
+AT_ONCE = 2
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,12 @@ class Column:
 
     @property
     def is_formula(self) -> str:
-        """SQL that tells whether a text would run as a formula."""
-        return f"regexp_matches(r.{self.name}, '{FORMULA}')"
+        """SQL that tells whether a text would run as a formula, by the number of its first letter.
+
+        A third of the cost of a regular expression, over every cell of text.
+        """
+        starts = ", ".join(str(ord(start)) for start in STARTS_OF_FORMULAS)
+        return f"unicode(r.{self.name}) in ({starts})"
 
 
 @dataclass(frozen=True)
@@ -151,10 +158,29 @@ def opened(database: Path, memory_limit: str, folder: Path) -> Iterator[duckdb.D
     memory_limit: a size as DuckDB reads it, such as 2GB.
     """
     with duckdb.connect(str(database), read_only=True) as connection:
-        connection.execute("set TimeZone = 'UTC'")
+        # Of every cursor, too.
+        connection.execute("set global TimeZone = 'UTC'")
         connection.execute("set memory_limit = ?", [memory_limit])
         close_off(connection, folder)
         yield connection
+
+
+def write_reports(
+    database: Path, memory_limit: str, folder: Path
+) -> Iterator[tuple[Report, list[dict[str, Any]]]]:
+    """Write the CSVs of every report, several reports at once; yields each with its entries.
+
+    memory_limit: of all of them together. Raises what the first report that fails raises.
+    """
+    with opened(database, memory_limit, folder) as connection:
+
+        def write(report: Report) -> list[dict[str, Any]]:
+            with connection.cursor() as cursor:
+                return write_report(cursor, report, folder)
+
+        reports = read_reports()
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            yield from zip(reports, pool.map(write, reports), strict=True)
 
 
 def write_report(

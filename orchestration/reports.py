@@ -8,6 +8,7 @@ import hashlib
 import string
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +21,14 @@ import pyarrow as pa
 
 from orchestration.closed import close_off
 from orchestration.edges import PageWindow, tables_of_time
-from orchestration.exports import FORMS, Report, read_reports, write_file, write_timeframes
+from orchestration.exports import (
+    AT_ONCE,
+    FORMS,
+    Report,
+    read_reports,
+    write_file,
+    write_timeframes,
+)
 from orchestration.filters import (
     CALLS,
     FILTERS,
@@ -33,7 +41,7 @@ from orchestration.filters import (
     Filter,
     filters_of,
 )  # fmt: skip
-from orchestration.project import SEEDS, Settings
+from orchestration.project import SEEDS, Settings, bytes_of
 from orchestration.timeframes import (
     Window,
     custom_window,
@@ -180,31 +188,44 @@ def write_organisation_sets(
     Below `<folder>/organisations/<id>/`: `billing` for those who hold that role, `detail` for
     owners and contributors. Only their group may read them: modes 0750 and 0640.
     """
-    # Those that are made of the ledger alone, whose lines all name an organisation.
-    reports = [report for report in read_reports() if report.name.startswith("billing_")]
-    entries: list[dict[str, Any]] = []
-    organisation = FILTERS["organisation"]
-    with _open(database, memory_limit, folder) as connection:
+    with _open(database) as connection:
         ids = connection.execute(
             f"select distinct organisation_id from published.intermediate.{LINES} order by 1"
         ).fetchall()
+    memory = f"{bytes_of(memory_limit) // AT_ONCE}B"
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        written = pool.map(
+            lambda row: _write_organisation_set(database, folder, memory, row[0]), ids
+        )
+        entries = [entry for files in written for entry in files]
+    for path in (folder / "organisations", *(folder / "organisations").rglob("*")):
+        if path.exists():
+            path.chmod(0o750 if path.is_dir() else 0o640)
+    return entries
+
+
+def _write_organisation_set(
+    database: Path, folder: Path, memory_limit: str, organisation_id: str
+) -> list[dict[str, Any]]:
+    organisation = FILTERS["organisation"]
+    entries: list[dict[str, Any]] = []
+    with _open(database, memory_limit, folder) as connection:
         windows = connection.execute(
             "select timeframe, window_start_at, window_end_at "
             "from published.intermediate.int_windows where page = 'billing' order by position"
         ).fetchall()
-        for (organisation_id,) in ids:
-            _keep(connection, organisation.name, [organisation_id])
-            narrowing = _Narrowing(connection, [organisation], is_shared=True)
-            for report in reports:
-                part = "billing" if "billing" in report.roles else "detail"
-                below = f"organisations/{folder_name(organisation_id)}/{part}/{report.name}"
-                narrowing.answer(report, None)
-                entries += write_timeframes(
-                    connection, report, folder, below, windows, {"organisation": [organisation_id]}
-                )
-    for path in (folder / "organisations", *(folder / "organisations").rglob("*")):
-        if path.exists():
-            path.chmod(0o750 if path.is_dir() else 0o640)
+        _keep(connection, organisation.name, [organisation_id])
+        narrowing = _Narrowing(connection, [organisation], is_shared=True)
+        # Those that are made of the ledger alone, whose lines all name an organisation.
+        for report in read_reports():
+            if not report.name.startswith("billing_"):
+                continue
+            part = "billing" if "billing" in report.roles else "detail"
+            below = f"organisations/{folder_name(organisation_id)}/{part}/{report.name}"
+            narrowing.answer(report, None)
+            entries += write_timeframes(
+                connection, report, folder, below, windows, {"organisation": [organisation_id]}
+            )
     return entries
 
 
