@@ -1,8 +1,8 @@
 {#-
     Usage of each model in each session, which adds up to session_metrics, over relations: LLM
-    requests (already filtered where a filter applies), slots and their buckets, windows.
+    requests (already filtered where a filter applies), windows.
 -#}
-{% macro session_models(requests, slots, slot_buckets, windows) %}
+{% macro session_models(requests, windows, timeframes) %}
 {%- set keys = ['client', 'session_id', 'provider', 'model'] -%}
 {%- set figures = {
     'uncached_input_tokens': 'bigint',
@@ -12,22 +12,22 @@
     'estimated_cost_usd': 'decimal(38, 12)',
     'reported_cost_usd': 'decimal(38, 12)',
 } -%}
-with requests_in_slots as (
+with requests_in_spans as (
 
-    {{ in_slots(
+    {{ in_spans(
         requests, 'counted_at',
         keys + ['is_request', 'is_failed', 'input_tokens', 'cache_read_tokens',
          'cache_write_5m_tokens', 'cache_write_1h_tokens', 'output_tokens', 'estimated_cost_usd',
          'reported_cost_usd', 'duration_ms'],
-        slots, in_any_window('counted.counted_at', windows, 'analytics')
+        windows, 'analytics', timeframes
     ) }}
 
 ),
 
-usage_per_slot as (
+usage_per_span as (
 
     select
-        slot_id,
+        span,
         {% for key in keys -%}
         {{ key }},
         {% endfor %}
@@ -38,17 +38,14 @@ usage_per_slot as (
         sum(case when is_request then duration_ms end) as latency_ms,
         count(case when is_request then duration_ms end) as requests_with_latency
 
-    from requests_in_slots
-    group by slot_id, {{ keys | join(', ') }}
+    from requests_in_spans
+    group by span, {{ keys | join(', ') }}
 
 ),
 
 usage_in_windows as (
 
-    {{ in_buckets(
-        'usage_per_slot', ['counted.*'], slot_buckets, 'analytics',
-        "slot_buckets.period = 'current'"
-    ) }}
+    {{ spans_in_windows('usage_per_span', ['counted.*'], windows, 'analytics') }}
 
 ),
 
@@ -114,7 +111,7 @@ select * from with_totals
 
     A session that several windows see from the same first to the same last record is charted once.
 -#}
-{% macro session_timeline(requests, slots, slot_buckets, windows) %}
+{% macro session_timeline(requests, windows, timeframes) %}
 {%- set widths_in_minutes = [1, 5, 15, 60, 360, 1440, 10080, 43200] -%}
 {%- set most_buckets = 48 -%}
 {%- set tokens = [
@@ -122,54 +119,34 @@ select * from with_totals
 ] -%}
 {%- set first_us = microseconds_of('first_at') -%}
 {%- set last_us = microseconds_of('last_at') -%}
-with recent_requests as (
+with requests_in_spans as (
 
-    select
-        client,
-        session_id,
-        counted_at,
-        is_request,
-        input_tokens,
-        cache_read_tokens,
-        cache_write_5m_tokens,
-        cache_write_1h_tokens,
-        output_tokens,
-        estimated_cost_usd
-    from {{ requests }}
-    where
-        {{ in_any_window('counted_at', windows, 'analytics') }}
-        and session_id <> {{ unattributed() }}
-
-),
-
-requests_in_slots as (
-
-    {{ in_slots(
-        'recent_requests', 'counted_at', ['client', 'session_id', 'counted_at', 'is_request'], slots
+    {{ in_spans(
+        requests, 'counted_at',
+        ['client', 'session_id', 'counted_at', 'is_request', 'input_tokens', 'cache_read_tokens',
+         'cache_write_5m_tokens', 'cache_write_1h_tokens', 'output_tokens', 'estimated_cost_usd'],
+        windows, 'analytics', timeframes, 'session_id <> ' ~ unattributed()
     ) }}
 
 ),
 
-edges_per_slot as (
+edges_per_span as (
 
     select
-        slot_id,
+        span,
         client,
         session_id,
         bool_or(is_request) as has_timeline,
         min(counted_at) as first_at,
         max(counted_at) as last_at
-    from requests_in_slots
-    group by slot_id, client, session_id
+    from requests_in_spans
+    group by span, client, session_id
 
 ),
 
 edges_in_windows as (
 
-    {{ in_buckets(
-        'edges_per_slot', ['counted.*'], slot_buckets, 'analytics',
-        "slot_buckets.period = 'current'"
-    ) }}
+    {{ spans_in_windows('edges_per_span', ['counted.*'], windows, 'analytics') }}
 
 ),
 
@@ -278,7 +255,7 @@ requests_in_buckets as (
         requests.cache_write_1h_tokens,
         requests.output_tokens,
         requests.estimated_cost_usd
-    from recent_requests as requests
+    from requests_in_spans as requests
     inner join with_widths as lives
         on
             requests.client = lives.client

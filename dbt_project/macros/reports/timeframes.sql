@@ -135,6 +135,18 @@
 {%- endmacro %}
 
 
+{#- The slots that the buckets of these pages are made of, in either period. -#}
+{% macro slots_of(pages, slots, slot_buckets) -%}
+    (
+        select * from {{ slots }}
+        where slot_id in (
+            select slot_id from {{ slot_buckets }}
+            where page in ('{{ pages | join("', '") }}')
+        )
+    )
+{%- endmacro %}
+
+
 {#- The label of what carries no id. -#}
 {% macro unattributed() -%}
     '(unattributed)'

@@ -5,7 +5,7 @@ with rows_in_slots as (
         [
             'organisation_id', 'agent_id', 'category', 'credits'
         ],
-        ref('int_slots'), 'is_consumption'
+        slots_of(['billing'], ref('int_slots'), ref('int_slot_buckets')), 'is_consumption'
     ) }}
 
 ),

@@ -1,3 +1,4 @@
+-- Of the pages that cut time into days and hours; others add up what is in their windows.
 with rows_in_slots as (
 
     {{ in_slots(
@@ -7,7 +8,7 @@ with rows_in_slots as (
             'input_tokens', 'cache_read_tokens', 'cache_write_5m_tokens', 'cache_write_1h_tokens',
             'output_tokens', 'estimated_cost_usd', 'reported_cost_usd'
         ],
-        ref('int_slots')
+        slots_of(['analytics', 'usage'], ref('int_slots'), ref('int_slot_buckets'))
     ) }}
 
 ),

@@ -7,7 +7,7 @@ with rows_in_slots as (
             'policy_id', 'outcome',
             'cast(extract(hour from counted.counted_at) as bigint) as hour_of_day'
         ],
-        ref('int_slots')
+        slots_of(['analytics'], ref('int_slots'), ref('int_slot_buckets'))
     ) }}
 
 ),

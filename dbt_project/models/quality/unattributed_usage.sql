@@ -3,12 +3,13 @@ with
 {% set kinds = [
     ('runs', ref('int_runs_enriched'), "'platform'", ['user', 'agent', 'organisation'],
      'true', 'count(*)', '0', 'input_tokens_total + output_tokens_total', 'null'),
-    ('llm_requests', ref('int_llm_requests_aggregated'), 'client', ['user'],
-     'true', 'sum(request_count)', '0',
-     'uncached_input_tokens + cache_read_tokens + cache_write_tokens + output_tokens',
+    ('llm_requests', ref('int_llm_requests_attributed'), 'client', ['user'],
+     'true', 'count_if(is_request)', '0',
+     'coalesce(input_tokens, 0) + coalesce(cache_read_tokens, 0) + coalesce(output_tokens, 0)'
+     ~ ' + coalesce(cache_write_5m_tokens, 0) + coalesce(cache_write_1h_tokens, 0)',
      'estimated_cost_usd'),
-    ('tool_calls', ref('int_tool_calls_aggregated'), 'client', ['user'],
-     'true', 'sum(call_count)', '0', '0', 'null'),
+    ('tool_calls', ref('int_tool_calls_attributed'), 'client', ['user'],
+     'true', 'count(*)', '0', '0', 'null'),
     ('credit_lines', ref('int_credit_lines_attributed'), "'platform'",
      ['user', 'agent', 'organisation'], 'is_consumption', 'count(*)', 'credits', '0', 'null'),
 ] -%}

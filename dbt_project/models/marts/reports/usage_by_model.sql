@@ -8,6 +8,8 @@ with requests_in_spans as (
         requests, 'counted_at',
         ['coalesce(provider, ' ~ unattributed() ~ ') as provider',
          'coalesce(model, ' ~ unattributed() ~ ') as model', 'client', 'run_id', 'session_id',
+         'is_request', 'is_failed', 'input_tokens', 'cache_read_tokens', 'cache_write_5m_tokens',
+         'cache_write_1h_tokens', 'output_tokens', 'estimated_cost_usd', 'reported_cost_usd',
          'case when is_request then duration_ms end as duration_ms'],
         windows, 'reports', timeframes
     ) }}
@@ -20,17 +22,26 @@ windows_as_spans as (
 
 ),
 
-counted_requests as (
+requests_per_span as (
 
-    {{ in_buckets(
-        ref('int_llm_requests_aggregated'),
-        ['coalesce(counted.provider, ' ~ unattributed() ~ ') as provider',
-         'coalesce(counted.model, ' ~ unattributed() ~ ') as model',
-         'counted.request_count', 'counted.failed_requests', 'counted.uncached_input_tokens',
-         'counted.cache_read_tokens', 'counted.cache_write_tokens', 'counted.output_tokens',
-         'counted.estimated_cost_usd', 'counted.reported_cost_usd'],
-        ref('int_slot_buckets'), 'reports', "slot_buckets.period = 'current'"
-    ) }}
+    select
+        span,
+        provider,
+        model,
+
+        count_if(is_request) as request_count,
+        count_if(is_request and is_failed) as failed_requests,
+        {{ sums_of_requests() }},
+        sum(reported_cost_usd) as reported_cost_usd
+
+    from requests_in_spans
+    group by span, provider, model
+
+),
+
+requests_in_windows as (
+
+    {{ spans_in_windows('requests_per_span', ['counted.*'], windows, 'reports') }}
 
 ),
 
@@ -92,7 +103,7 @@ requests_per_model as (
         cast(sum(estimated_cost_usd) as decimal(38, 12)) as estimated_cost_usd,
         cast(sum(reported_cost_usd) as decimal(38, 12)) as reported_cost_usd
 
-    from counted_requests
+    from requests_in_windows
     group by timeframe, provider, model
 
 ),
