@@ -60,6 +60,8 @@ class Bench:
         self.work = work
         self.console = console
         self.rows: list[Row] = []
+        # By night: its seconds by stage, as `warehouse night` tells them.
+        self.stages: dict[str, dict[str, float]] = {}
         self.tree = generate.Tree(
             events=events,
             days=365,
@@ -83,12 +85,15 @@ class Bench:
         end = self.tree.end + timedelta(days=days)
         return datetime(end.year, end.month, end.day, tzinfo=UTC)
 
-    def night(self, home: str, landing: Path, as_of: datetime) -> Cost:
-        """`warehouse night`, the whole process."""
-        return command(
+    def night(self, home: str, landing: Path, as_of: datetime, called: str = "") -> Cost:
+        """`warehouse night`, the whole process. called: the name to keep its stages under."""
+        cost = command(
             WAREHOUSE, "night", "--landing", str(landing), "--home", str(self.work / home),
-            "--exports", str(self.work / f"{home}-exports"), "--as-of", as_of.isoformat(),
+            "--exports", str(self.work / f"{home}-exports"), "--as-of", as_of.isoformat(), "--json",
         )  # fmt: skip
+        if called:
+            self.stages[called] = json.loads(cost.result.splitlines()[-1])["seconds"]
+        return cost
 
     def settings(self, home: str, landing: Path) -> Settings:
         """Settings of one of the homes."""
@@ -134,7 +139,7 @@ class Bench:
 
     def rebuild(self) -> Cost:
         """The first night, against the SQL of its models without dbt, Dagster and tests."""
-        first = self.night("home", self.landing, self.as_of())
+        first = self.night("home", self.landing, self.as_of(), "full rebuild")
         home = self.work / "home"
         seconds = in_process(work.load, self.landing, self.work / "raw-again").wall_s
         theirs = in_process(plain.build_models, home, self.work / "plain" / "warehouse.duckdb")
@@ -232,7 +237,7 @@ class Bench:
         """A night with one new day, whole and its facts alone, on a long and a short history."""
         day = self.tree.days
         generate.write(self.tree, self.landing, "parquet", day, day + 1)
-        one_day = self.night("home", self.landing, self.as_of(1))
+        one_day = self.night("home", self.landing, self.as_of(1), "one new day")
         self.add(
             Row(
                 "the whole night, one new day",
@@ -265,7 +270,7 @@ class Bench:
         """Nights that find nothing new."""
         home = self.work / "home"
         later = self.as_of(2) + timedelta(hours=6)
-        ours = self.night("home", self.landing, later)
+        ours = self.night("home", self.landing, later, "idle, new as_of")
         database = self.work / "idle" / "warehouse.duckdb"
         database.parent.mkdir()
         shutil.copyfile(home / "build" / "warehouse.duckdb", database)
@@ -335,15 +340,31 @@ def _table(rows: list[Row]) -> Table:
     return table
 
 
+def _stages_table(stages: dict[str, dict[str, float]]) -> Table:
+    table = Table(title="Where the seconds of a night go")
+    table.add_column("night")
+    names = list(next(iter(stages.values())))
+    for name in names:
+        table.add_column(name, justify="right")
+    for night, seconds in stages.items():
+        table.add_row(night, *(f"{seconds[name]:,.1f}" for name in names))
+    return table
+
+
 def _write_results(bench: Bench, folder: Path) -> Path:
-    """The measurements as JSON and as a table in Markdown, named after the day and the size."""
+    """The measurements as JSON and as tables in Markdown, named after the day and the size."""
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{datetime.now(UTC):%Y-%m-%d}-{bench.tree.events}"
     figures = [
         {**dataclasses.asdict(row), "ratio": round(row.ratio, 3), "verdict": row.verdict}
         for row in bench.rows
     ]
-    about = {"machine": machine(), "events": bench.tree.events, "measurements": figures}
+    about = {
+        "machine": machine(),
+        "events": bench.tree.events,
+        "measurements": figures,
+        "seconds_of_nights": bench.stages,
+    }
     (folder / f"{name}.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     lines = [
         f"{bench.tree.events:,} events of a year, seed {bench.tree.seed}, on {about['machine']}.",
@@ -355,6 +376,16 @@ def _write_results(bench: Bench, folder: Path) -> Path:
         f"| {row.what} | {row.ours:,.2f} | {row.plain:,.2f} | {row.unit} | {row.against} "
         f"| {row.ratio:.2f} | {row.wanted or f'{row.goal:.2f}'} | {row.verdict} |"
         for row in bench.rows
+    ]
+    stages = list(next(iter(bench.stages.values())))
+    lines += [
+        "",
+        f"| seconds of a night | {' | '.join(stages)} |",
+        f"|---|{'---:|' * len(stages)}",
+        *(
+            f"| {night} | {' | '.join(f'{seconds[stage]:,.1f}' for stage in stages)} |"
+            for night, seconds in bench.stages.items()
+        ),
     ]
     report = folder / f"{name}.md"
     report.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -380,6 +411,7 @@ def main() -> None:
         bench.run()
         report = _write_results(bench, options.results)
     Console().print(_table(bench.rows))
+    Console().print(_stages_table(bench.stages))
     sys.stdout.write(f"{machine()}\n{report} and .json\n")
     sys.stdout.write(f"{len(bench.rows)} measurements in {time.monotonic() - started:.0f} s\n")
 

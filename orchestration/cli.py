@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -45,6 +46,17 @@ PUBLISHED, FAILED, USAGE, WITH_REJECTS, BUSY = 0, 1, 2, 3, 75
 PAGE = "report.html"
 SHOWN_REJECTS = 20
 LONGEST_SHOWN = 60
+# What a night spends its time on, by Dagster's names of its steps.
+STAGES = {
+    "load": "loading",
+    "dbt_build": "models and tests",
+    "exports": "files",
+    "exports__organisations": "files",
+    "exports__report_html": "files",
+    "exports__manifest": "files",
+    "publish__candidate": "publishing",
+    "publish__published": "publishing",
+}
 WIDEST = 10_000
 
 log = logging.getLogger("warehouse")
@@ -280,9 +292,9 @@ def run_night(settings: Settings, options: argparse.Namespace) -> int:
             finish_showing(settings)
             is_idle = not wants_all and settings.landing.is_dir() and not has_news(settings, as_of)
         if is_idle:
-            return _report(settings, options.json, None)
-        _execute_nightly(settings, options, as_of)
-        return _report(settings, options.json, read_night(settings))
+            return _report(settings, options.json, None, {})
+        seconds = _execute_nightly(settings, options, as_of)
+        return _report(settings, options.json, read_night(settings), seconds)
     except HomeIsBusy as error:
         return _fail(str(error), BUSY)
     except Exception as error:
@@ -290,7 +302,11 @@ def run_night(settings: Settings, options: argparse.Namespace) -> int:
         return _fail(_sentence(error) + remedy, BUSY if _is_busy(error) else FAILED)
 
 
-def _execute_nightly(settings: Settings, options: argparse.Namespace, as_of: datetime) -> None:
+def _execute_nightly(
+    settings: Settings, options: argparse.Namespace, as_of: datetime
+) -> dict[str, float]:
+    """Run the job `nightly`; returns seconds by stage, and what none of them accounts for."""
+    started = time.monotonic()
     log.info("starting a night as of %s", as_of.isoformat())
     import dagster as dg
 
@@ -319,11 +335,23 @@ def _execute_nightly(settings: Settings, options: argparse.Namespace, as_of: dat
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
     }
     instance = dg.DagsterInstance.get() if os.environ.get("DAGSTER_HOME") else None
-    defs.resolve_job_def("nightly").execute_in_process(run_config=run_config, instance=instance)
+    done = defs.resolve_job_def("nightly").execute_in_process(
+        run_config=run_config, instance=instance
+    )
+    seconds: Counter[str] = Counter()
+    for step in done.get_step_success_events():
+        seconds[STAGES[step.node_name]] += step.step_success_data.duration_ms / 1000
+    seconds["starting"] = time.monotonic() - started - sum(seconds.values())
+    return {stage: round(spent, 2) for stage, spent in seconds.items()}
 
 
-def _report(settings: Settings, as_json: bool, night: Night | None) -> int:
-    """Tell what is published now; the exit code of a night, or of an idle one without."""
+def _report(
+    settings: Settings, as_json: bool, night: Night | None, seconds: dict[str, float]
+) -> int:
+    """Tell what is published now; the exit code of a night, or of an idle one without.
+
+    seconds: of the night, by stage.
+    """
     latest = settings.exports / "latest"
     manifest = json.loads((latest / "manifest.json").read_text(encoding="utf-8"))
     with _published(settings) as connection:
@@ -365,6 +393,7 @@ def _report(settings: Settings, as_json: bool, night: Night | None) -> int:
                     "unreadable": dict(unreadable),
                     "unpriced_models": len(unpriced),
                     "restated": restated.counts,
+                    "seconds": seconds,
                     "set": str(latest.resolve()),
                     "page": str(latest / PAGE),
                     "database": str(settings.published_file),
@@ -404,6 +433,8 @@ def _report(settings: Settings, as_json: bool, night: Night | None) -> int:
     print(f"CSV files  {latest}")
     print(f"look at    {latest / PAGE}")
     print(f"database   {settings.published_file}")
+    spent = ", ".join(f"{stage} {value:.0f}" for stage, value in seconds.items())
+    print(f"took       {sum(seconds.values()):.0f} s: {spent}")
     rejected = f", {sum(reasons.values()):,} rows rejected" if reasons else ""
     refused = f", {len(unreadable)} files unreadable" if unreadable else ""
     print(

@@ -219,10 +219,13 @@ def dbt_build(
     models.record_queries(settings, outcome)
     for _, sentence in outcome.warnings:
         log.warning(sentence)
+    of_tests = sum(outcome.seconds[unique_id] for unique_id in outcome.passed_tests)
     log.info(
-        "%s models built, %s tests passed, %s warned",
+        "%s models built (%.0f s), %s tests passed (%.0f s), %s warned",
         len(outcome.seconds) - len(outcome.passed_tests),
+        sum(outcome.seconds.values()) - of_tests,
         sum(outcome.passed_tests.values()),
+        of_tests,
         len(outcome.warnings),
     )
 
