@@ -2,6 +2,8 @@
     Session metrics over relations: LLM requests (already filtered where a filter applies), tool
     calls and runs (which only stretch a session's duration), users as of the night, windows.
 
+    A session that several windows see the same part of is worked out once.
+
     Ratios and flags compare a session with all sessions of the same timeframe; the row of requests
     without session stays outside.
 -#}
@@ -12,8 +14,15 @@
     ('duration', 'duration_ms'),
     ('requests', 'request_count'),
 ] -%}
+{%- set session = ['client', 'session_id'] -%}
+with windows_as_spans as (
+
+    {{ windows_as_spans(windows, 'analytics') }}
+
+),
+
 -- The relation may be a view, and is read once.
-with requests_in_spans as (
+requests_in_spans as (
 
     {{ in_spans(
         requests, 'counted_at',
@@ -50,15 +59,9 @@ requests_per_span as (
 
 ),
 
-requests_in_windows as (
+calls_in_spans as (
 
-    {{ spans_in_windows('requests_per_span', ['counted.*'], windows, 'analytics') }}
-
-),
-
-calls_in_windows as (
-
-    {{ in_windows(
+    {{ in_spans(
         tool_calls, 'counted_at',
         ['client', 'coalesce(session_id, ' ~ unattributed() ~ ') as session_id', 'started_at',
          'ended_at'],
@@ -67,9 +70,9 @@ calls_in_windows as (
 
 ),
 
-runs_in_windows as (
+runs_in_spans as (
 
-    {{ in_windows(
+    {{ in_spans(
         runs, 'started_at',
         ["'platform' as client", 'coalesce(session_id, ' ~ unattributed() ~ ') as session_id',
          'started_at',
@@ -80,22 +83,73 @@ runs_in_windows as (
 
 ),
 
+lives as (
+    {%- for relation in ['requests_per_span', 'calls_in_spans', 'runs_in_spans'] %}
+
+    select
+        span,
+        client,
+        session_id,
+        started_at,
+        ended_at
+    from {{ relation }}
+    {%- if not loop.last %}
+
+    union all
+    {%- endif %}
+    {%- endfor %}
+
+),
+
+lives_per_span as (
+
+    select
+        span,
+        client,
+        session_id,
+
+        min(started_at) as started_at,
+        max(ended_at) as ended_at
+
+    from lives
+    group by span, client, session_id
+
+),
+
+parts_in_windows as (
+
+    {{ parts_in_windows('lives_per_span', session, 'windows_as_spans') }}
+
+),
+
+requests_in_parts as (
+
+    {{ in_parts('requests_per_span', session, 'parts_in_windows') }}
+
+),
+
+lives_in_parts as (
+
+    {{ in_parts('lives_per_span', session, 'parts_in_windows') }}
+
+),
+
 -- The row of no session is of many users and agents, and names none.
 users_of_sessions as (
 
     select
-        timeframe,
+        part,
         client,
         session_id,
         user_id,
         max(email) as email,
         sum(records) as requests_of_user
-    from requests_in_windows
+    from requests_in_parts
     where user_id is not null and session_id <> {{ unattributed() }}
-    group by timeframe, client, session_id, user_id
+    group by part, client, session_id, user_id
     qualify
         row_number() over (
-            partition by timeframe, client, session_id order by requests_of_user desc, user_id
+            partition by part, client, session_id order by requests_of_user desc, user_id
         ) = 1
 
 ),
@@ -103,17 +157,17 @@ users_of_sessions as (
 agents_of_sessions as (
 
     select
-        timeframe,
+        part,
         client,
         session_id,
         agent_id,
         sum(records) as requests_of_agent
-    from requests_in_windows
+    from requests_in_parts
     where agent_id is not null and session_id <> {{ unattributed() }}
-    group by timeframe, client, session_id, agent_id
+    group by part, client, session_id, agent_id
     qualify
         row_number() over (
-            partition by timeframe, client, session_id order by requests_of_agent desc, agent_id
+            partition by part, client, session_id order by requests_of_agent desc, agent_id
         ) = 1
 
 ),
@@ -122,32 +176,32 @@ agents_of_sessions as (
 models_of_sessions as (
 
     select
-        timeframe,
+        part,
         client,
         session_id,
         model
-    from requests_in_windows
+    from requests_in_parts
     where model is not null
-    group by timeframe, client, session_id, model
+    group by part, client, session_id, model
 
 ),
 
 model_lists as (
 
     select
-        timeframe,
+        part,
         client,
         session_id,
         {{ joined('array_sort(array_agg(model))', ', ') }} as models_used
     from models_of_sessions
-    group by timeframe, client, session_id
+    group by part, client, session_id
 
 ),
 
 requests_per_session as (
 
     select
-        timeframe,
+        part,
         client,
         session_id,
 
@@ -161,69 +215,37 @@ requests_per_session as (
         cast(sum(estimated_cost_usd) as decimal(38, 12)) as estimated_cost_usd,
         cast(sum(reported_cost_usd) as decimal(38, 12)) as reported_cost_usd
 
-    from requests_in_windows
-    group by timeframe, client, session_id
+    from requests_in_parts
+    group by part, client, session_id
 
 ),
 
-spans as (
+life_per_session as (
 
     select
-        timeframe,
-        client,
-        session_id,
-        started_at,
-        ended_at
-    from requests_in_windows
-
-    union all
-
-    select
-        timeframe,
-        client,
-        session_id,
-        started_at,
-        ended_at
-    from calls_in_windows
-
-    union all
-
-    select
-        timeframe,
-        client,
-        session_id,
-        started_at,
-        ended_at
-    from runs_in_windows
-
-),
-
-span_per_session as (
-
-    select
-        timeframe,
+        part,
         client,
         session_id,
 
         min(started_at) as started_at,
         max(ended_at) as ended_at
 
-    from spans
-    group by timeframe, client, session_id
+    from lives_in_parts
+    group by part, client, session_id
 
 ),
 
-per_session as (
+per_part as (
 
     select
-        requests.timeframe,
+        requests.part,
         requests.session_id,
         requests.client,
         users_of_sessions.user_id,
         coalesce(nullif(users.email, ''), users_of_sessions.email) as user_email,
         agents_of_sessions.agent_id,
-        span.started_at,
-        span.ended_at,
+        life.started_at,
+        life.ended_at,
         model_lists.models_used,
         requests.has_timeline,
         requests.session_id <> {{ unattributed() }} as is_in_baseline,
@@ -239,32 +261,46 @@ per_session as (
         + requests.cache_write_tokens
         + requests.output_tokens as total_tokens,
         {{ milliseconds(
-            microseconds_of('span.ended_at') ~ ' - ' ~ microseconds_of('span.started_at')
+            microseconds_of('life.ended_at') ~ ' - ' ~ microseconds_of('life.started_at')
         ) }} as duration_ms,
         requests.estimated_cost_usd,
         requests.reported_cost_usd
     from requests_per_session as requests
-    inner join span_per_session as span
+    inner join life_per_session as life
         on
-            requests.timeframe = span.timeframe
-            and requests.client = span.client
-            and requests.session_id = span.session_id
+            requests.part = life.part
+            and requests.client = life.client
+            and requests.session_id = life.session_id
     left join model_lists
         on
-            requests.timeframe = model_lists.timeframe
+            requests.part = model_lists.part
             and requests.client = model_lists.client
             and requests.session_id = model_lists.session_id
     left join users_of_sessions
         on
-            requests.timeframe = users_of_sessions.timeframe
+            requests.part = users_of_sessions.part
             and requests.client = users_of_sessions.client
             and requests.session_id = users_of_sessions.session_id
     left join agents_of_sessions
         on
-            requests.timeframe = agents_of_sessions.timeframe
+            requests.part = agents_of_sessions.part
             and requests.client = agents_of_sessions.client
             and requests.session_id = agents_of_sessions.session_id
     left join {{ users }} as users on users_of_sessions.user_id = users.user_id
+
+),
+
+per_session as (
+
+    select
+        parts_in_windows.timeframe,
+        per_part.*
+    from per_part
+    inner join parts_in_windows
+        on
+            per_part.client = parts_in_windows.client
+            and per_part.session_id = parts_in_windows.session_id
+            and per_part.part = parts_in_windows.part
 
 ),
 

@@ -47,3 +47,49 @@
         alike.{{ key }}{{ ',' if not loop.last }}
         {%- endfor %}
 {%- endmacro %}
+
+
+{#-
+    What each window sees of a thing: those of its spans that lie in the window, as one whole
+    number. Windows that see the same part of a thing share what is worked out of it.
+
+    things: rows with keys that tell the thing, and its span.
+-#}
+{% macro parts_in_windows(things, keys, windows_as_spans) %}
+    select
+        windows_as_spans.timeframe,
+        {% for key in keys -%}
+        each_thing.{{ key }},
+        {% endfor -%}
+        each_thing.spans & windows_as_spans.spans as part
+    from (
+        select
+            {{ keys | join(',\n            ') }},
+            bit_or(span) as spans
+        from {{ things }}
+        group by {{ keys | join(', ') }}
+    ) as each_thing
+    inner join {{ windows_as_spans }} as windows_as_spans
+        on (each_thing.spans & windows_as_spans.spans) <> 0
+{%- endmacro %}
+
+
+{#- Rows with keys and a span, once for each part of their thing that has the span. -#}
+{% macro in_parts(relation, keys, parts_in_windows) %}
+    select
+        parts.part,
+        counted.*
+    from {{ relation }} as counted
+    inner join (
+        select
+            {{ keys | join(',\n            ') }},
+            part
+        from {{ parts_in_windows }}
+        group by {{ keys | join(', ') }}, part
+    ) as parts
+        on
+            {%- for key in keys %}
+            {{ 'and ' if not loop.first }}counted.{{ key }} = parts.{{ key }}
+            {%- endfor %}
+            and (counted.span & parts.part) <> 0
+{%- endmacro %}
