@@ -4,6 +4,7 @@ import csv
 import json
 import random
 import shutil
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -80,12 +81,20 @@ def test_a_second_night_loads_nothing_and_changes_no_byte(
     assert warehouse.csv_bytes() == before
 
 
-def test_a_full_refresh_gives_the_same_bytes(sample: Warehouse, tmp_path: Path) -> None:
+def test_a_full_refresh_gives_the_same_bytes_and_says_where_its_seconds_went(
+    sample: Warehouse, tmp_path: Path
+) -> None:
     warehouse = Warehouse.below(tmp_path, SAMPLE_LANDING)
     shutil.copytree(sample.home, warehouse.home)
-    answer = warehouse.night("--full-refresh")
+    started = time.monotonic()
+    answer = warehouse.night("--full-refresh", "--json")
+    elapsed = time.monotonic() - started
     assert answer.code == 0, answer.error
     assert warehouse.csv_bytes() == sample.csv_bytes()
+    seconds = json.loads(answer.output)["seconds"]
+    assert seconds.keys() == {"loading", "models and tests", "files", "publishing", "starting"}
+    assert min(seconds.values()) > 0
+    assert elapsed / 2 < sum(seconds.values()) < elapsed
 
 
 @pytest.mark.parametrize("seed", [12])
