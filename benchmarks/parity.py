@@ -1,17 +1,22 @@
 """The same nights on DuckDB and on Spark, and every published table of both held row by row.
 
-Four nights on each engine: the sample and a generated tree, each whole in one night, and in two
-nights of which the second brings late days, corrected events and a file delivered again.
+Three nights on each engine and tree: the sample and a generated tree, each whole in one night, and
+in two nights of which the second brings late days, corrected events and a file delivered again.
+With --kill an executor is killed half-way through the first of the two nights, and the second night
+itself half-way, which is then begun again.
 """
 
 import argparse
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,6 +29,9 @@ from orchestration.project import SAMPLE
 WAREHOUSE = str(Path(sys.executable).with_name("warehouse"))
 ENGINES = ("duckdb", "spark")
 PUBLISHED = (0, 3)
+EXECUTOR, NIGHT = "executor", "night"
+# What a night has said when about a third of its work is done, and something is killed.
+MOMENT = "built and tested 100 nodes"
 # Of the sample, what the second of two nights finds: late files, a copy, and the last days.
 HELD_BACK = re.compile(r"/late/|copy|-000[45]\.|metrics|identities")
 
@@ -42,18 +50,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.parity", description=__doc__)
     parser.add_argument("--events", type=int, default=20_000, help="of the generated tree")
     parser.add_argument("--only", choices=("sample", "generated"), help="one of the two trees")
+    parser.add_argument(
+        "--kill", action="store_true", help="an executor, which local-cluster has, and a night"
+    )
+    parser.add_argument("--work", type=Path, metavar="DIR", help="an empty folder to keep it all")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="parity-") as folder:
+    with ExitStack() as stack:
+        work = options.work or Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="parity-"))
+        )
         found = [
             difference
             for name in ("sample", "generated")
             if options.only in (None, name)
-            for difference in _compare_tree(name, Path(folder) / name, options.events)
+            for difference in _compare_tree(name, work / name, options.events, options.kill)
         ]
     return 1 if found else 0
 
 
-def _compare_tree(name: str, work: Path, events: int) -> list[Difference]:
+def _compare_tree(name: str, work: Path, events: int, kills: bool) -> list[Difference]:
     whole, first = work / "whole", work / "first"
     if name == "sample":
         shutil.copytree(SAMPLE / "landing", whole)
@@ -68,7 +83,13 @@ def _compare_tree(name: str, work: Path, events: int) -> list[Difference]:
     second = work / "second"
     shutil.copytree(whole, second)
     _deliver_again(second)
-    return found + _compare_nights(f"{name}, in two nights", work / "two", [first, second], as_of)
+    return found + _compare_nights(
+        f"{name}, in two nights",
+        work / "two",
+        [first, second],
+        as_of,
+        (EXECUTOR, NIGHT) if kills else (None, None),
+    )
 
 
 def _held_back(folder: str, names: list[str]) -> set[str]:
@@ -92,14 +113,26 @@ def _deliver_again(landing: Path) -> None:
     known.with_name("corrected.ndjson").write_text(text, encoding="utf-8")
 
 
-def _compare_nights(title: str, work: Path, landings: list[Path], as_of: str) -> list[Difference]:
+def _compare_nights(
+    title: str,
+    work: Path,
+    landings: list[Path],
+    as_of: str,
+    killed: tuple[str | None, ...] = (None,),
+) -> list[Difference]:
     landing = work / "landing"
-    for number, source in enumerate(landings, 1):
+    for number, (source, victim) in enumerate(zip(landings, killed, strict=True), 1):
         shutil.copytree(source, landing, dirs_exist_ok=True)
         for engine in ENGINES:
-            seconds = _run_night(engine, landing, work / engine, as_of)
+            started = time.monotonic()
+            if victim and engine == "spark":
+                _kill_in_a_night(victim, landing, work / engine, as_of)
+                print(f"{title}: night {number} on spark: the {victim} was killed", flush=True)
+            if not victim or engine != "spark" or victim == NIGHT:
+                _run_night(engine, landing, work / engine, as_of)
+            seconds = time.monotonic() - started
             print(f"{title}: night {number} on {engine}: {seconds:.0f} s", flush=True)
-    files = [work / engine / "home" / "published" / "warehouse.duckdb" for engine in ENGINES]
+    files = [_published_file(work / engine) for engine in ENGINES]
     tables, rows, found = differences(*files)
     print(f"{title}: {rows:,} rows of {tables} tables, {len(found)} tables differ", flush=True)
     for each in found:
@@ -107,19 +140,65 @@ def _compare_nights(title: str, work: Path, landings: list[Path], as_of: str) ->
     return found
 
 
-def _run_night(engine: str, landing: Path, folder: Path, as_of: str) -> float:
-    """Seconds of a night. Raises RuntimeError with its last lines where nothing was published."""
+def _published_file(folder: Path) -> Path:
+    return folder / "home" / "published" / "warehouse.duckdb"
+
+
+def _night(engine: str, landing: Path, folder: Path, as_of: str) -> list[str]:
     folders = ["--landing", landing, "--home", folder / "home", "--exports", folder / "exports"]
-    started = time.monotonic()
+    return [WAREHOUSE, "night", "--as-of", as_of, "--target", engine, *map(str, folders)]
+
+
+def _run_night(engine: str, landing: Path, folder: Path, as_of: str) -> None:
+    """A whole night. Raises RuntimeError with what it said where nothing was published."""
     done = subprocess.run(
-        [WAREHOUSE, "night", "--as-of", as_of, "--target", engine, *map(str, folders)],
-        capture_output=True,
-        text=True,
-        check=False,
+        _night(engine, landing, folder, as_of), capture_output=True, text=True, check=False
     )
     if done.returncode not in PUBLISHED:
         raise RuntimeError(f"the night on {engine} ended with {done.returncode}: {done.stderr}")
-    return time.monotonic() - started
+
+
+def _kill_in_a_night(victim: str, landing: Path, folder: Path, as_of: str) -> None:
+    """Begin a night on Spark, and kill an executor or the night itself in the middle.
+
+    Raises RuntimeError where a night that lost an executor is not published, or where one that was
+    killed has changed what is published.
+    """
+    published = _published_file(folder)
+    before = published.stat().st_mtime_ns if published.exists() else None
+    process = subprocess.Popen(
+        _night("spark", landing, folder, as_of), stderr=subprocess.PIPE, text=True
+    )
+    said, is_killed = [], False
+    for line in process.stderr or ():
+        said.append(line)
+        if MOMENT in line:
+            is_killed = True
+            os.kill(process.pid if victim == NIGHT else _executor_of(process.pid), signal.SIGKILL)
+    code = process.wait()
+    if not is_killed:
+        raise RuntimeError(f"the night ended with {code} before its middle: {''.join(said)}")
+    if victim == EXECUTOR and code not in PUBLISHED:
+        raise RuntimeError(f"the night without an executor ended with {code}: {''.join(said)}")
+    after = published.stat().st_mtime_ns if published.exists() else None
+    if victim == NIGHT and (code in PUBLISHED or after != before):
+        raise RuntimeError(f"the killed night ended with {code}, and published")
+
+
+def _executor_of(night: int) -> int:
+    """An executor among the processes that a night has started, and that they have."""
+    listed = subprocess.run(
+        ["ps", "-e", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+    )
+    started = {night}
+    for process, parent, words in (line.split(None, 2) for line in listed.stdout.splitlines()):
+        if int(parent) in started:
+            started.add(int(process))
+            if "CoarseGrainedExecutorBackend" in words:
+                return int(process)
+    raise RuntimeError(
+        "No executor runs beside the night: set WAREHOUSE_SPARK_MASTER='local-cluster[2,1,1024]'."
+    )
 
 
 def differences(duckdb_file: Path, spark_file: Path) -> tuple[int, int, list[Difference]]:
