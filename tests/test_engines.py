@@ -32,6 +32,7 @@ RENDERED = {
     "{{ spark_type('string[]') }} {{ spark_type('map(string, string)') }}": "array<string> map<string, string>",
     "{{ is_work('select a from b where c') }} {{ is_work('select a from b group by a') }}": "False True",
     "{{ reads_of('a', ['select 1 from a join a using (x)', 'from ab']) }}": "2",
+    "{{ is_named_in('a', ['from b as a, c join d on a.x']) }} {{ is_named_in('a', ['from c, a']) }}": "False True",
     "{{ reads_of('a', [\"select ' from a ' -- from a\", '/* from a */']) }}": "0",
 }  # fmt: skip
 

@@ -100,10 +100,11 @@
 {% endmacro %}
 
 
+{#- Whether these queries may read a step: whether it is named where a relation can be. -#}
 {% macro is_named_in(name, queries) %}
+    {%- set pattern = '(?i)(?:\\bfrom|\\bjoin|\\btable|,|\\()\\s*' ~ name ~ '\\b(?!\\s*\\.)' -%}
     {{- return(
-        modules.re.search('(?i)\\b' ~ name ~ '\\b', without_texts(queries | join('\n')))
-        is not none
+        modules.re.search(pattern, without_texts(queries | join('\n'))) is not none
     ) -}}
 {% endmacro %}
 
