@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -112,7 +112,9 @@ def fits_twice(settings: Settings) -> bool:
 
 
 def _build_on_spark(settings: Settings, command: list[str]) -> BuildOutcome:
-    outcome = _outcome(settings, command, settings.target)
+    spark.check_installed(settings.target)
+    with _session(settings):
+        outcome = _outcome(settings, command, settings.target)
     if not outcome.failures and not outcome.error:
         served = _serve(settings)
         outcome.compiled, outcome.error = served.compiled, served.error
@@ -176,8 +178,20 @@ def record_queries(settings: Settings, outcome: BuildOutcome) -> None:
 
 
 def run_unit_tests(settings: Settings) -> BuildOutcome:
-    """Run the unit tests of the models beside the tables of a finished night."""
-    return _outcome(settings, ["test", "--select", "test_type:unit"])
+    """Run the unit tests of the models beside the tables of a finished night.
+
+    A session on Spark knows no tables: there the models are run first, over the night's loads.
+    """
+    command = ["test", "--select", "test_type:unit"]
+    if settings.target == DUCKDB:
+        return _outcome(settings, command)
+    spark.check_installed(settings.target)
+    spark.start_tables(settings)
+    with _session(settings):
+        outcome = _outcome(settings, ["run"], settings.target)
+        if outcome.failures or outcome.error:
+            return outcome
+        return _outcome(settings, command, settings.target)
 
 
 def _outcome(
@@ -192,8 +206,6 @@ def _outcome(
     with _environment(dbt_environment(settings, home)):
         runner = dbtRunner(_parse(folder, target), _progress())
         result = _invoke(runner, [*command, "--target", target], folder)
-    if target == "spark" and result.result is not None:
-        _end_session()
     if result.exception is not None:
         outcome.error = _one_line(str(result.exception))
     for node in getattr(result.result, "results", None) or []:
@@ -213,11 +225,19 @@ def _outcome(
     return outcome
 
 
-def _end_session() -> None:
-    """Stop Spark, whose catalogue and settings are those of one night."""
-    from pyspark.sql import SparkSession
+@contextmanager
+def _session(settings: Settings) -> Iterator[None]:
+    """Spark for as long as it is needed: its catalogue and settings are those of one night."""
+    try:
+        yield
+    finally:
+        if settings.target == "spark":
+            from pyspark.errors import PySparkRuntimeError
+            from pyspark.sql import SparkSession
 
-    SparkSession.builder.getOrCreate().stop()
+            # Where none has started, there is none to stop.
+            with suppress(PySparkRuntimeError):
+                SparkSession.active().stop()
 
 
 def prepare_manifest(force: bool = False) -> None:

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -154,6 +155,12 @@ def dagster_home() -> Path | None:
     """Where Dagster records nights; None where DAGSTER_HOME is not set."""
     folder = os.environ.get("DAGSTER_HOME")
     return Path(folder) if folder else None
+
+
+def finds_java() -> bool:
+    """Whether Spark would find a Java to start."""
+    home = os.environ.get("JAVA_HOME")
+    return shutil.which("java", path=f"{home}/bin" if home else None) is not None
 
 
 def _digest(paths: list[Path]) -> str:

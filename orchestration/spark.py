@@ -1,6 +1,7 @@
 """What a night on Spark leaves below <home>/spark, and how it comes into the build file."""
 
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import duckdb
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from orchestration.closed import close_off
-from orchestration.project import Settings
+from orchestration.project import Settings, finds_java
 from orchestration.publish import quoted
 
 # What macros/engine/tables.sql notes of the tables that grow, when a build is complete.
@@ -21,6 +22,30 @@ NOTED = pa.schema(
     ]
 )
 DAY = "event_date"
+# What a target needs of Python: the module to look for, and what brings it.
+MODULES = {
+    "spark": {"dbt.adapters.spark": "make spark", "pyspark": "make spark"},
+    "thrift": {
+        "dbt.adapters.spark": "make spark",
+        "pyhive": "pip install 'dbt-spark[PyHive]' in .venv",
+    },
+}
+
+
+def check_installed(target: str) -> None:
+    """Raise RuntimeError for a library, or a Java, that a target needs and has not."""
+    for module, command in MODULES[target].items():
+        if find_spec(module) is None:
+            raise RuntimeError(
+                f"The target {target} needs the Python module {module}, which is not installed: "
+                f"run `{command}`, and the night again; nothing was published."
+            )
+    if target == "spark" and not finds_java():
+        raise RuntimeError(
+            "The target spark needs Java 17, and no java was found in PATH or JAVA_HOME: install "
+            "it (apt-get install openjdk-17-jre-headless), and run the night again; nothing was "
+            "published."
+        )
 
 
 def applied_loads(settings: Settings, facts: str, growing: set[tuple[str, str]]) -> set[int] | None:

@@ -45,6 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz-seed", type=int, default=FUZZ_SEED, help="seed of the first round")
     parser.addoption("--kills", type=int, default=KILLS, help="moments at which a night is killed")
     parser.addoption("--kill-seed", type=int, default=KILL_SEED, help="seed of these moments")
+    parser.addoption("--spark", action="store_true", help="the unit tests of the models on Spark")
     parser.addoption("--all-zones", action="store_true", help="a night in every timezone")
 
 

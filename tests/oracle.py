@@ -1327,7 +1327,7 @@ def amount(values: Iterable[Decimal]) -> Fraction:
     return sum((Fraction(value) for value in values), Fraction(0))
 
 
-def percentile_cont(values: Iterable[int], fraction: Fraction) -> Fraction:
+def percentile_cont(values: Iterable[int | Fraction], fraction: Fraction) -> Fraction:
     """The exact percentile of one or more values, interpolated linearly."""
     ordered = sorted(values)
     position = fraction * (len(ordered) - 1)
@@ -1337,21 +1337,13 @@ def percentile_cont(values: Iterable[int], fraction: Fraction) -> Fraction:
 
 
 def p95_milliseconds(latencies: Iterable[int]) -> str:
-    """P95 of microseconds as milliseconds with 3 decimals; "" of none.
+    """P95 of microseconds as milliseconds with 3 decimals; "" of none."""
+    return percentile_text([Fraction(latency, 1000) for latency in latencies], Fraction(95, 100), 3)
 
-    Over floats, as percentile_cont is: low * (1 - weight) + high * weight, the first product not
-    rounded by itself. Only values with parts of a millisecond can show the difference, where the
-    exact percentile lies half way between two thousandths.
-    """
-    ordered = sorted(float(Decimal(latency) / 1000) for latency in latencies)
-    if not ordered:
-        return ""
-    position = 0.95 * (len(ordered) - 1)
-    low, high = math.floor(position), math.ceil(position)
-    weight = position - low
-    value = float(Fraction(ordered[low]) * Fraction(1 - weight) + Fraction(ordered[high] * weight))
-    thousandths = Decimal(value * 1000).quantize(Decimal(1), ROUND_HALF_UP)
-    return fixed(Fraction(thousandths) / 1000, 3)
+
+def percentile_text(values: list[Fraction], fraction: Fraction, places: int) -> str:
+    """The exact percentile, rounded half away from zero; "" of none."""
+    return fixed(percentile_cont(values, fraction), places) if values else ""
 
 
 # -------------------------------------------------------------------------------------------------

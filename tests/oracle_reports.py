@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -37,6 +36,7 @@ from tests.oracle import (
     most_used,
     named,
     p95_milliseconds,
+    percentile_text,
     previous_window_of,
     sessions_in,
     share,
@@ -828,20 +828,6 @@ def session_timeline(facts: Facts, view: View) -> Iterator[Row]:
             }
 
 
-def percentile_text(values: list[Fraction], fraction: float, places: int) -> str:
-    """A percentile over doubles as the warehouse takes it; see oracle.p95_milliseconds."""
-    ordered = sorted(float(value) for value in values)
-    if not ordered:
-        return ""
-    position = fraction * (len(ordered) - 1)
-    low = int(position)
-    high = min(low + 1, len(ordered) - 1) if position > low else low
-    weight = position - low
-    value = float(Fraction(ordered[low]) * Fraction(1 - weight) + Fraction(ordered[high] * weight))
-    units = Decimal(value * 10**places).quantize(Decimal(1), ROUND_HALF_UP)
-    return fixed(Fraction(units) / 10**places, places)
-
-
 DIMENSIONS = {
     "estimated_cost_usd": ("cost", 1, 6),
     "total_tokens": ("tokens", 1, 3),
@@ -864,9 +850,9 @@ def session_metrics_summary(facts: Facts, view: View) -> Iterator[Row]:
             for session in sessions
             if session.figures[figure] is not None
         ]
-        row[f"p50_{name}"] = percentile_text(values, 0.5, places)
+        row[f"p50_{name}"] = percentile_text(values, Fraction(1, 2), places)
         row[f"avg_{name}"] = fixed(share(sum(values), len(values)), places)
-        row[f"p95_{name}"] = percentile_text(values, 0.95, places)
+        row[f"p95_{name}"] = percentile_text(values, Fraction(95, 100), places)
     yield row
 
 

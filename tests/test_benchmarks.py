@@ -1,11 +1,13 @@
 """The measurements run, and what they compare is the same work."""
 
+import subprocess
+import time
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from benchmarks import generate, plain
+from benchmarks import engines, generate, parity, plain
 from benchmarks.measure import in_process
 from benchmarks.work import load
 from orchestration.landing.contract import read_contract
@@ -92,3 +94,54 @@ def test_what_a_rebuild_is_compared_with_makes_the_same_marts(
         for mart in ("usage_by_agent", "usage_by_user", "session_metrics", "billing_conversations"):
             query = f"select * from marts.{mart} order by all"
             assert connection.execute(query).fetchall() == sample.query(query), mart
+
+
+def test_an_executor_is_found_among_what_a_night_has_started_and_that_has() -> None:
+    words = "bash -c 'exec -a org.apache.CoarseGrainedExecutorBackend sleep 60' & wait"
+    with subprocess.Popen(["bash", "-c", words]) as night:
+        for _ in range(100):
+            if found := parity.executors_of(night.pid):
+                break
+            time.sleep(0.05)
+        night.kill()
+    (executor,) = found
+    subprocess.run(["kill", str(executor)], check=True)
+    assert parity.executors_of(night.pid) == []
+
+
+def test_what_a_night_leaves_behind_is_counted_with_it(tmp_path: Path) -> None:
+    busy = "(sleep 0.1; head -c 100000000 /dev/zero | sha256sum)"
+    spent = engines.spent_by(["sh", "-c", f"{busy} & exit 3"], tmp_path / "log")
+    assert spent.cpu_s > 0.03
+    with pytest.raises(RuntimeError, match=r"ended with 1: no java"):
+        engines.spent_by(["sh", "-c", "echo no java; exit 1"], tmp_path / "log")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "said"), [(200, "the same at 2.0 million"), (400, "the lines do not cross")]
+)
+def test_the_lines_through_the_figures_say_where_they_cross(
+    theirs: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    costs = {
+        "duckdb": [engines.Spent(300.0 * n, 300.0 * n) for n in (1, 2)],
+        "spark": [engines.Spent(200.0 + theirs * n, 200.0 + theirs * n) for n in (1, 2)],
+    }
+    engines.tell_lines([1_000_000, 2_000_000], costs)
+    assert f"cpu_s: {said}" in capsys.readouterr().out.replace(
+        "a million more costs no less on spark, so ", ""
+    )
+
+
+def test_rows_that_differ_are_counted_on_both_sides_and_as_often_as_they_are(
+    tmp_path: Path,
+) -> None:
+    for name, values in (
+        ("ours", "(1, 'a'), (1, 'a')"),
+        ("theirs", "(1, 'a'), (2, 'a'), (3, 'b')"),
+    ):
+        with duckdb.connect(str(tmp_path / name)) as connection:
+            connection.execute(f"create table t as from (values {values}) as v (night_id, x)")
+    files = tmp_path / "ours", tmp_path / "theirs"
+    assert parity.differences(*files) == (1, 2, [parity.Difference("main.t", 1, 2)])
+    assert parity.differences(*files, ("night_id",)) == (1, 2, [parity.Difference("main.t", 0, 1)])

@@ -1,6 +1,9 @@
 """What differs between the engines: the macros of both, and what Spark leaves for publishing."""
 
+import json
 import re
+import shutil
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
@@ -9,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from orchestration import spark
+from orchestration import models, spark
 from orchestration.project import DBT_PROJECT, Settings, SettingsError
+from tests.conftest import SAMPLE_LANDING, Warehouse
 
 ENGINE = DBT_PROJECT / "macros" / "engine"
 DISPATCHED = re.compile(r"adapter\.dispatch\('([a-z_]+)'")
@@ -28,7 +32,28 @@ RENDERED = {
     "{{ spark_type('string[]') }} {{ spark_type('map(string, string)') }}": "array<string> map<string, string>",
     "{{ is_work('select a from b where c') }} {{ is_work('select a from b group by a') }}": "False True",
     "{{ reads_of('a', ['select 1 from a join a using (x)', 'from ab']) }}": "2",
-    "{{ steps_of('with a as (\\n    select 1\\n),\\n\\n-- why\\nb as (\\n    from a\\n)\\n\\nfrom b').steps | join(' ') }}": "a b",
+    "{{ is_named_in('a', ['from b as a, c join d on a.x']) }} {{ is_named_in('a', ['from c, a']) }}": "False True",
+    "{{ reads_of('a', [\"select ' from a ' -- from a\", '/* from a */']) }}": "0",
+}  # fmt: skip
+
+# Queries in every layout, and the steps that are found in them; none where it is not understood.
+STEPS = {
+    "with a as (\n    select 1\n),\n\n-- why\nb as (\n    from a\n)\n\nfrom b": ["a", "b"],
+    "with a as (select (1 + (2))), b as (select 1 from a) select * from b": ["a", "b"],
+    "with a as (\r\n    select 1\r\n),\r\nb as (\r\n    select 2\r\n)\r\nselect * from b\r\n": ["a", "b"],
+    "WITH A AS (\nSELECT 1\n)\nSELECT * FROM A": ["A"],
+    "-- with z as (\nwith a as (\n-- )\n/* ), */\nselect ')', '(', 'it''s )' as \")\"\n)\nfrom a": ["a"],
+    "with a as (\n    with b as (\n        select 1\n    )\n    from b\n)\nfrom a": ["a"],
+    "with a as (\n    select '\n)\nfrom b'\n)\nfrom a": ["a"],
+    "with recursive a as (select 1 union all select 2 from a)\nselect * from a": ["a"],
+    "with a (x) as (select 1) from a": [],
+    "with a as (select 1), b (x) as (select 2) from a": [],
+    "with a as materialized (select 1) from a": [],
+    "with a as (select 1": [],
+    "with a as (select 1)": [],
+    "select * from (select 1) as a": [],
+    "select 1": [],
+    "": [],
 }  # fmt: skip
 
 
@@ -41,23 +66,43 @@ def test_every_macro_of_the_engines_has_a_form_for_each() -> None:
     assert not missing
 
 
-def test_the_project_compiles_for_spark_and_its_macros_say_what_spark_reads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def compiled_for_spark(
+    texts: Iterable[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
+    """What dbt makes of Jinja with the macros of the project, for the target `spark`."""
     pytest.importorskip("pyspark", reason="the extra [spark] is not installed")
     pytest.importorskip("dbt.adapters.spark", reason="the extra [spark] is not installed")
     from dbt.cli.main import dbtRunner
 
     monkeypatch.setenv("WAREHOUSE_BUILD_FILE", "/srv/of/build/warehouse.duckdb")
     folders = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
-    written = ["--target-path", str(tmp_path), "--log-path", str(tmp_path)]
-    inline = ["--inline", "\n;\n".join(RENDERED), "--no-introspect", "--no-populate-cache"]
+    written = ["--target-path", str(folder), "--log-path", str(folder)]
+    inline = ["--inline", "\n;\n".join(texts), "--no-introspect", "--no-populate-cache"]
     compiled = dbtRunner().invoke(
         ["--quiet", "compile", "--target", "spark", *inline, *folders, *written]
     )
     assert compiled.success, compiled.exception
     said = compiled.result.results[0].node.compiled_code.split("\n;\n")
-    assert dict(zip(RENDERED, (text.strip() for text in said), strict=True)) == RENDERED
+    return [text.strip() for text in said]
+
+
+def test_the_project_compiles_for_spark_and_its_macros_say_what_spark_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = compiled_for_spark(RENDERED, tmp_path, monkeypatch)
+    assert dict(zip(RENDERED, said, strict=True)) == RENDERED
+
+
+def test_the_steps_of_a_query_are_found_in_any_layout_or_the_query_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [f"{{{{ steps_of({json.dumps(query)}) | tojson }}}}" for query in STEPS]
+    said = [json.loads(text) for text in compiled_for_spark(asked, tmp_path, monkeypatch)]
+    assert [list(split["steps"]) for split in said] == list(STEPS.values())
+    for query, split in zip(STEPS, said, strict=True):
+        assert split["last"] == query or split["steps"]
+        assert all(body in query for body in split["steps"].values())
+        assert query.endswith(split["last"])
 
 
 def test_a_target_that_no_profile_is_for_is_refused() -> None:
@@ -147,3 +192,36 @@ def test_a_table_that_spark_did_not_leave_is_named_and_nothing_is_published(
         RuntimeError, match=r"no table intermediate\.facts .* nothing was published"
     ):
         spark.fill(settings, file)
+
+
+def test_every_formula_gives_on_spark_what_its_unit_tests_say(
+    sample: Warehouse, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if not request.config.getoption("--spark"):
+        pytest.skip("takes minutes, and Java: --spark runs it")
+    shutil.copytree(sample.home, tmp_path / "home")
+    settings = Settings.read(
+        SAMPLE_LANDING, tmp_path / "home", tmp_path / "exports", {}, target="spark"
+    )
+    outcome = models.run_unit_tests(settings)
+    assert outcome.error is None
+    assert outcome.failures == []
+    assert len(outcome.seconds) >= 50
+
+
+@pytest.mark.parametrize("target", ["spark", "thrift"])
+def test_what_a_target_lacks_is_said_with_the_command_that_brings_it(
+    target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spark, "find_spec", lambda module: None)
+    with pytest.raises(RuntimeError, match=f"The target {target} needs .* run `make spark`"):
+        spark.check_installed(target)
+
+
+def test_a_machine_without_java_is_told_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spark, "find_spec", lambda module: module)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(RuntimeError, match="needs Java 17, and no java was found"):
+        spark.check_installed("spark")

@@ -98,15 +98,32 @@
 {%- endmacro %}
 
 
-{#- An exact percentile, interpolated. -#}
-{% macro percentile(expression, share, decimals=3) -%}
+{#-
+    A double as a decimal without its last bits, in which engines differ, and which would decide a
+    half: of thousandths 5 places, which is all that a percentile of them has, else 10.
+-#}
+{% macro without_last_bits(double, decimals) -%}
+    cast({{ double }} as decimal({{ '24, 5' if decimals == 3 else '28, 10' }}))
+{%- endmacro %}
+
+
+{#- A double to so many decimals, half away from zero. -#}
+{% macro rounded(double, decimals) -%}
     cast(
-        round(
-            percentile_cont({{ share }}) within group (order by cast({{ expression }} as double)),
-            {{ decimals }}
-        )
+        round({{ without_last_bits(double, decimals) }}, {{ decimals }})
         as decimal(18, {{ decimals }})
     )
+{%- endmacro %}
+
+
+{#- A percentile of all values, interpolated: a double. -#}
+{% macro interpolated(expression, share) -%}
+    percentile_cont({{ share }}) within group (order by cast({{ expression }} as double))
+{%- endmacro %}
+
+
+{% macro percentile(expression, share, decimals=3) -%}
+    {{ rounded(interpolated(expression, share), decimals) }}
 {%- endmacro %}
 
 

@@ -1,9 +1,7 @@
 {#-
     Spark works out a CTE again wherever it is read, and its planner takes a time that doubles with
     each such step; DuckDB works it out once. So what is read more than once is written aside first.
-
-    The steps of a query are found by the layout that sqlfluff holds every model to: `name as (` and
-    its `)` or `),` stand at the left edge. A query without that layout is left as it is.
+    A query of which the steps are not understood is left as it is.
 -#}
 {%- macro spark__create_table_as(temporary, relation, compiled_code, language='sql') -%}
     {{- dbt.spark__create_table_as(
@@ -12,11 +10,22 @@
 {%- endmacro -%}
 
 
+{#- What a unit test runs is the same query over its fixtures. -#}
+{%- macro spark__get_unit_test_sql(main_sql, expected_fixture_sql, expected_column_names) -%}
+    {{- dbt.default__get_unit_test_sql(
+        worked_out_once(main_sql), expected_fixture_sql, expected_column_names
+    ) -}}
+{%- endmacro -%}
+
+
 {% macro worked_out_once(query) %}
     {%- set split = steps_of(query) -%}
+    {%- if not split.steps -%}
+        {{- return(query) -}}
+    {%- endif -%}
     {%- set known = {} -%}
     {%- for name, body in split.steps.items() -%}
-        {%- set is_recursive = reads_of(name, [body]) > 0 -%}
+        {%- set is_recursive = split.is_recursive and is_named_in(name, [body]) -%}
         {%- set others = split.steps.values() | reject('equalto', body) | list + [split.last] -%}
         {%- do known.update({name: body}) -%}
         {%- if is_recursive or (is_work(body) and reads_of(name, others) > 1) -%}
@@ -30,46 +39,82 @@
 {% endmacro %}
 
 
-{#- The steps of a query, bodies by name and in order, and what comes after the last of them. -#}
+{#-
+    The steps of a query, bodies by name and in order, and what comes after the last of them. None
+    where its beginning is not `with a as (...), b as (...)` and a query, however it is laid out.
+-#}
 {% macro steps_of(query) %}
-    {%- set found = namespace(name=none, body=[], is_over=false) -%}
+    {%- set nothing = {'steps': {}, 'last': query, 'is_recursive': false} -%}
+    {%- set text = without_texts(query) -%}
+    {%- set found = namespace(depth=0, name=none, start=0, end=0, is_over=false) -%}
     {%- set steps = {} -%}
-    {%- set last = [] -%}
-    {%- for line in query.split('\n') -%}
-        {%- set start = modules.re.match('(?:with )?(?:recursive )?([a-z0-9_]+) as \\($', line) -%}
-        {%- if found.name -%}
-            {%- if line.rstrip() in (')', '),') -%}
-                {%- do steps.update({found.name: found.body | join('\n')}) -%}
-                {%- set found.name = none -%}
-            {%- else -%}
-                {%- do found.body.append(line) -%}
+    {%- for bracket in modules.re.finditer('[()]', text) -%}
+        {%- if found.is_over -%}
+        {%- elif bracket.group() == '(' -%}
+            {%- if found.depth == 0 -%}
+                {%- set begins = '(?i)\\s*' ~ (',' if steps else 'with\\s(?:\\s*recursive\\s)?')
+                    ~ '\\s*([a-z_][a-z0-9_]*)\\s+as\\s*$' -%}
+                {%- set step = modules.re.match(begins, text[found.end:bracket.start()]) -%}
+                {%- set found.is_over = step is none -%}
+                {%- set found.name = step.group(1) if step -%}
+                {%- set found.start = bracket.end() -%}
             {%- endif -%}
-        {%- elif start and not last -%}
-            {%- set found.name = start.group(1) -%}
-            {%- set found.body = [] -%}
-        {%- elif last or line.strip() not in ('', 'with', 'with recursive', ',')
-            and not line.startswith('--') -%}
-            {%- do last.append(line) -%}
+            {%- set found.depth = found.depth + 1 -%}
+        {%- else -%}
+            {%- set found.depth = found.depth - 1 -%}
+            {%- if found.depth == 0 -%}
+                {%- do steps.update({found.name: query[found.start:bracket.start()]}) -%}
+                {%- set found.end = bracket.end() -%}
+            {%- endif -%}
         {%- endif -%}
     {%- endfor -%}
-    {%- if found.name -%}
-        {{- return({'steps': {}, 'last': query}) -}}
+    {%- if not modules.re.match('(?i)\\s*(?:select|from)\\s', text[found.end:]) -%}
+        {{- return(nothing) -}}
     {%- endif -%}
-    {{- return({'steps': steps, 'last': last | join('\n')}) -}}
+    {{- return({
+        'steps': steps,
+        'last': query[found.end:],
+        'is_recursive': modules.re.match('(?i)\\s*with\\s+recursive\\s', text) is not none
+    }) -}}
 {% endmacro %}
 
 
-{#- How often these texts read a step. -#}
-{% macro reads_of(name, texts) %}
-    {%- set pattern = '\\b(?:from|join)\\s+' ~ name ~ '\\b(?!\\.)' -%}
-    {{- return(modules.re.findall(pattern, texts | join('\n')) | length) -}}
+{#- A query in which comments, texts and quoted names are blank, every other sign in its place. -#}
+{% macro without_texts(query) %}
+    {%- set pieces = [] -%}
+    {%- set found = namespace(end=0) -%}
+    {%- for text in modules.re.finditer(
+        '(?s)--[^\\n]*|/\\*.*?\\*/|\'[^\']*\'|"[^"]*"|`[^`]*`', query
+    ) -%}
+        {%- do pieces.append(query[found.end:text.start()] ~ ' ' * (text.end() - text.start())) -%}
+        {%- set found.end = text.end() -%}
+    {%- endfor -%}
+    {{- return(pieces | join ~ query[found.end:]) -}}
+{% endmacro %}
+
+
+{#- How often these queries read a step; a form that this does not see costs time only. -#}
+{% macro reads_of(name, queries) %}
+    {%- set pattern = '(?i)\\b(?:from|join)\\s+' ~ name ~ '\\b(?!\\.)' -%}
+    {{- return(modules.re.findall(pattern, without_texts(queries | join('\n'))) | length) -}}
+{% endmacro %}
+
+
+{#- Whether these queries may read a step: whether it is named where a relation can be. -#}
+{% macro is_named_in(name, queries) %}
+    {%- set pattern = '(?i)(?:\\bfrom|\\bjoin|\\btable|,|\\()\\s*' ~ name ~ '\\b(?!\\s*\\.)' -%}
+    {{- return(
+        modules.re.search(pattern, without_texts(queries | join('\n'))) is not none
+    ) -}}
 {% endmacro %}
 
 
 {#- Whether a step does more than choose rows and columns. -#}
-{% macro is_work(body) %}
+{% macro is_work(query) %}
     {{- return(
-        modules.re.search('\\b(join|group by|union|qualify|distinct|over)\\b', body) is not none
+        modules.re.search(
+            '(?i)\\b(?:join|group\\s+by|union|qualify|distinct|over)\\b', without_texts(query)
+        ) is not none
     ) -}}
 {% endmacro %}
 
@@ -79,7 +124,7 @@
     {%- set needed = [] -%}
     {%- set texts = [last] -%}
     {%- for name in known | reverse -%}
-        {%- if reads_of(name, texts) -%}
+        {%- if is_named_in(name, texts) -%}
             {%- do needed.insert(0, name ~ ' as (\n' ~ known[name] ~ '\n)') -%}
             {%- do texts.append(known[name]) -%}
         {%- endif -%}

@@ -9,10 +9,10 @@
 -#}
 {% macro session_metrics(requests, tool_calls, runs, users, windows, timeframes) %}
 {%- set dimensions = [
-    ('cost', 'estimated_cost_usd'),
-    ('tokens', 'total_tokens'),
-    ('duration', 'duration_ms'),
-    ('requests', 'request_count'),
+    ('cost', 'estimated_cost_usd', 6),
+    ('tokens', 'total_tokens', 3),
+    ('duration', 'duration_ms', 3),
+    ('requests', 'request_count', 3),
 ] -%}
 {%- set session = ['client', 'session_id'] -%}
 with windows_as_spans as (
@@ -309,12 +309,11 @@ baseline as (
     select
         timeframe,
 
-        {% for name, column in dimensions -%}
+        {% for name, column, decimals in dimensions -%}
         count({{ column }}) as {{ name }}_sessions,
-        percentile_cont(0.5) within group (order by cast({{ column }} as double))
-            as median_{{ name }},
-        percentile_cont(0.95) within group (order by cast({{ column }} as double))
-            as p95_{{ name }}{{ '' if loop.last else ',' }}
+        {{ interpolated(column, 0.5) }} as median_{{ name }},
+        {{ without_last_bits(interpolated(column, 0.95), decimals) }} as p95_{{ name }}
+        {{- '' if loop.last else ',' }}
         {% endfor %}
     from per_session
     where is_in_baseline
@@ -349,26 +348,25 @@ compared as (
         per_session.duration_ms,
         per_session.estimated_cost_usd,
         per_session.reported_cost_usd,
-        {%- for name, column in dimensions %}
+        {%- for name, column, decimals in dimensions %}
         {%- set is_comparable = 'per_session.is_in_baseline and baseline.' ~ name
             ~ '_sessions >= 2 and baseline.median_' ~ name ~ ' <> 0' %}
         case
             when {{ is_comparable }}
-                then cast(
-                    round(
-                        cast(per_session.{{ column }} as double)
-                        / nullif(baseline.median_{{ name }}, 0),
-                        6
-                    ) as decimal(18, 6)
-                )
+                then {{ rounded(
+                    'cast(per_session.' ~ column ~ ' as double) / nullif(baseline.median_'
+                    ~ name ~ ', 0)',
+                    6
+                ) }}
         end as {{ name }}_ratio_to_median,
         {%- endfor %}
-        {%- for name, column in dimensions %}
+        {%- for name, column, decimals in dimensions %}
         {%- set is_comparable = 'per_session.is_in_baseline and baseline.' ~ name
             ~ '_sessions >= 2 and baseline.median_' ~ name ~ ' <> 0' %}
         case
             when {{ is_comparable }}
-                then cast(per_session.{{ column }} as double) >= baseline.p95_{{ name }}
+                then {{ without_last_bits('per_session.' ~ column, decimals) }}
+                    >= baseline.p95_{{ name }}
         end as is_top_5_percent_{{ name }}{{ '' if loop.last else ',' }}
         {%- endfor %}
     from per_session
