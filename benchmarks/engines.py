@@ -12,13 +12,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks import generate
-from benchmarks.measure import machine
+from benchmarks.measure import in_process, machine
 from benchmarks.parity import ENGINES, PUBLISHED, differences, night, published_file
 
 # Of prctl(2): orphans of a process come to us, so that Spark's JVM is counted when its night ends.
@@ -68,23 +69,25 @@ def _nights(events: int, work: Path) -> dict[str, Spent]:
 
 def spent_by(words: list[str], log: Path) -> Spent:
     """Run a night to the end of its last process. Raises RuntimeError where it fails."""
+    # In a process of its own, which has no other children, and to which orphans come.
+    code, spent = in_process(_spend, words, log).result
+    if code not in PUBLISHED:
+        raise RuntimeError(f"{' '.join(words)} ended with {code}: {log.read_text()[-2000:]}")
+    return spent
+
+
+def _spend(words: list[str], log: Path) -> tuple[int, Spent]:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
     with log.open("wb") as file:
         process = subprocess.Popen(words, stderr=file, stdout=file)
         code = process.wait()
     wall = time.monotonic() - started
-    while True:
-        try:
+    with suppress(ChildProcessError):
+        while True:
             os.wait()
-        except ChildProcessError:
-            break
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if code not in PUBLISHED:
-        raise RuntimeError(f"{' '.join(words)} ended with {code}: {log.read_text()[-2000:]}")
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Spent(wall, cpu)
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return code, Spent(wall, spent.ru_utime + spent.ru_stime)
 
 
 def tell_lines(events: list[int], spent: dict[str, list[Spent]]) -> None:
