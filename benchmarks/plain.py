@@ -62,7 +62,7 @@ def build_models(home: Path, database: Path, folders: tuple[str, ...] = ()) -> i
     )
     connect = duckdb.connect(str(database)) if folders else _fresh(database)
     with connect as connection:
-        connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
+        _limit(connection)
         connection.execute("set TimeZone = 'UTC'")
         _attach_sources(connection, home)
         built = 0
@@ -116,7 +116,7 @@ def usage_by_agent(published: Path, compiled: Path) -> dict[str, float]:
     """
     best = {"mart": float("inf"), "naive": float("inf")}
     with duckdb.connect() as connection:
-        connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
+        _limit(connection)
         quoted = str(published).replace("'", "''")
         connection.execute(f"attach '{quoted}' as warehouse (read_only)")
         connection.execute("use warehouse")
@@ -192,7 +192,7 @@ def copy_file(source: Path, target: Path) -> None:
 def copy_reports(published: Path, folder: Path) -> None:
     """One ordered COPY a report, with the rows and columns of all its CSV files."""
     with duckdb.connect(str(published), read_only=True) as connection:
-        connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
+        _limit(connection)
         for report in read_reports():
             columns = ", ".join(f"r.{column.name}" for column in report.columns)
             target = str(folder / f"{report.name}.csv").replace("'", "''")
@@ -206,5 +206,11 @@ def _fresh(database: Path) -> duckdb.DuckDBPyConnection:
     database.parent.mkdir(parents=True, exist_ok=True)
     database.unlink(missing_ok=True)
     connection = duckdb.connect(str(database))
-    connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
+    _limit(connection)
     return connection
+
+
+def _limit(connection: duckdb.DuckDBPyConnection) -> None:
+    """The memory that a night has, and no bars between the lines of the measurements."""
+    connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
+    connection.execute("set enable_progress_bar = false")
