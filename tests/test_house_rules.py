@@ -90,6 +90,7 @@ ONE_ENGINE = {
         "bare varchar": r"\bvarchar\b(?!\s*\()",
         "//": r"//",
         "array literal": r"\barray\s*\[",
+        "map literal": r"\bmap\s*\{",
         "unnest": r"\b(unnest|explode)\s*\(",
         "list function": r"\blist(_\w+)?\s*\(",
         "array_to_string": r"\barray_(to_string|distinct)\b",
@@ -498,11 +499,15 @@ def sql_files() -> Iterator[tuple[str, str]]:
             yield file.relative_to(DBT_PROJECT).as_posix(), file.read_text(encoding="utf-8")
 
 
-def portable_sql() -> Iterator[tuple[str, str]]:
-    """Yield the SQL that every engine runs, without comments."""
+def portable_sql(manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the SQL that every engine runs, without comments; that of fixtures of unit tests, too."""
     for path, text in sql_files():
         if not path.startswith("macros/engine/"):
             yield path, COMMENTS.sub(" ", text)
+    for test in manifest["unit_tests"].values():
+        for given in test["given"]:
+            if given["format"] == "sql":
+                yield f"{test['name']}: {given['input']}", COMMENTS.sub(" ", given["rows"])
 
 
 def test_the_search_for_constructs_of_one_engine_finds_them() -> None:
@@ -514,6 +519,7 @@ def test_the_search_for_constructs_of_one_engine_finds_them() -> None:
         "array_agg with an order": "array_agg(x order by y)",
         "at time zone": "a AT TIME\nZONE 'UTC'",
         "//": "7 // 2",
+        "map literal": "select map {'a': 1}",
     }
     for name, sql in samples.items():
         assert ONE_ENGINE[name].search(sql), name
@@ -523,9 +529,11 @@ def test_the_search_for_constructs_of_one_engine_finds_them() -> None:
 
 
 @pytest.mark.parametrize("construct", ONE_ENGINE)
-def test_only_the_engine_macros_use_constructs_of_one_engine(construct: str) -> None:
+def test_only_the_engine_macros_use_constructs_of_one_engine(
+    construct: str, manifest: dict[str, Any]
+) -> None:
     pattern = ONE_ENGINE[construct]
-    assert [path for path, sql in portable_sql() if pattern.search(sql)] == []
+    assert [path for path, sql in portable_sql(manifest) if pattern.search(sql)] == []
 
 
 def long_lines(is_wanted: Callable[[str], bool]) -> list[str]:

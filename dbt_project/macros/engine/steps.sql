@@ -10,11 +10,16 @@
 {%- endmacro -%}
 
 
-{#- What a unit test runs is the same query over its fixtures. -#}
+{#- What a unit test runs is the same query over its fixtures; first, without a row, for its types. -#}
 {%- macro spark__get_unit_test_sql(main_sql, expected_fixture_sql, expected_column_names) -%}
     {{- dbt.default__get_unit_test_sql(
         worked_out_once(main_sql), expected_fixture_sql, expected_column_names
     ) -}}
+{%- endmacro -%}
+
+
+{%- macro spark__get_empty_subquery_sql(select_sql, select_sql_header=none) -%}
+    {{- dbt.default__get_empty_subquery_sql(worked_out_once(select_sql), select_sql_header) -}}
 {%- endmacro -%}
 
 
