@@ -1,5 +1,9 @@
-{#- The sum of `figure` is the number of rows of `source_model`, for each value of the columns. -#}
-{% test accounts_for(model, figure, source_model, columns) %}
+{#-
+    The sum of `figure` is the number of rows of `source_model`, for each value of the columns.
+
+    condition: which rows of `source_model`.
+-#}
+{% test accounts_for(model, figure, source_model, columns, condition='true') %}
     with accounted as (
 
         select
@@ -16,6 +20,7 @@
             {{ columns | join(', ') }},
             count(*) as total
         from {{ source_model }}
+        where {{ condition }}
         group by {{ columns | join(', ') }}
 
     )

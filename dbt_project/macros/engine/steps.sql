@@ -10,7 +10,7 @@
 {%- endmacro -%}
 
 
-{#- What a unit test runs is the same query over its fixtures; first, without a row, for its types. -#}
+{#- A unit test runs the same query over its fixtures; first without a row, for its types. -#}
 {%- macro spark__get_unit_test_sql(main_sql, expected_fixture_sql, expected_column_names) -%}
     {{- dbt.default__get_unit_test_sql(
         worked_out_once(main_sql), expected_fixture_sql, expected_column_names

@@ -14,7 +14,7 @@
     'billing_daily_usage', 'billing_by_category', 'billing_conversations',
     'billing_conversation_lines', 'arrived_rows', 'ignored_files', 'landed_files', 'night',
     'organisation_cycles', 'reconciliation', 'rejected_rows', 'rejections',
-    'replayed_rows', 'report_queries', 'row_ledger',
+    'replayed_rows', 'report_queries', 'row_ledger', 'control_totals',
     'source_freshness', 'superseded_rows', 'telemetry_rules', 'unattributed_usage',
     'unpriced_models', 'int_agent_instances_as_of', 'int_api_keys_as_of', 'int_buckets',
     'int_credit_lines_aggregated', 'int_group_members_as_of', 'int_groups_as_of',
