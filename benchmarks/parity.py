@@ -174,7 +174,10 @@ def _kill_in_a_night(victim: str, landing: Path, folder: Path, as_of: str) -> No
     published = published_file(folder)
     before = published.stat().st_mtime_ns if published.exists() else None
     process = subprocess.Popen(
-        night("spark", landing, folder, as_of), stderr=subprocess.PIPE, text=True
+        night("spark", landing, folder, as_of),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     said, is_killed = [], False
     for line in process.stderr or ():

@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from orchestration import models, spark
 from orchestration.project import DBT_PROJECT, Settings, SettingsError
@@ -208,6 +209,22 @@ def test_every_formula_gives_on_spark_what_its_unit_tests_say(
     assert outcome.failures == []
     written = json.loads(models.MANIFEST.read_text(encoding="utf-8"))["unit_tests"]
     assert written.keys() <= outcome.seconds.keys()
+
+
+def test_a_server_is_told_the_settings_of_a_session_in_the_form_that_it_hears() -> None:
+    text = (DBT_PROJECT / "profiles.yml").read_text(encoding="utf-8")
+    outputs = yaml.safe_load(text)["warehouse"]["outputs"]
+    session = {
+        name: value
+        for name, value in outputs["spark"]["server_side_parameters"].items()
+        if name.startswith("spark.sql.") and name != "spark.sql.catalogImplementation"
+    }
+    # Hive's protocol hands a setting on under this prefix only, and says nothing of any other.
+    assert outputs["thrift"]["server_side_parameters"] == {
+        f"set:hiveconf:{name}": value for name, value in session.items()
+    }
+    # What dbt-spark wants to be told before it connects.
+    assert {"host", "port", "user", "schema"} <= outputs["thrift"].keys()
 
 
 @pytest.mark.parametrize("target", ["spark", "thrift"])
